@@ -120,7 +120,8 @@ class Crystal:
         dataset = spglib.get_symmetry_dataset(primitive, symprec=SYMMETRY_TOLERANCE)
         if dataset is None:
             raise InputError(
-                f"the symmetry of {name} cannot be determined", "spglib finds no space group",
+                f"the symmetry of {name} cannot be determined",
+                "spglib finds no space group",
                 "check for overlapping atoms",
             )
         conventional = np.rint(standard["inverse_primitive_transformation_matrix"]).astype(np.int64).T
@@ -173,10 +174,10 @@ class Crystal:
         """Empirical formula, metals first ("NaCl", "SiO2")."""
         from ase.formula import Formula
 
-        return str(Formula.from_list(self.symbols).reduce()[0].format("metal"))
+        return str(Formula.from_list(list(self.symbols)).reduce()[0].format("metal"))
 
     def conventional_cell(self) -> tuple[FloatArray, FloatArray, tuple[str, ...]]:
-        """Return lattice (3, 3) in rows (Å), fractional positions (m, 3) and symbols of the conventional cell.
+        """Return the conventional cell: lattice (3, 3) in rows, Å; m fractions (m, 3); m symbols.
 
         Atoms are ordered by primitive site, so equal symbols of one site stand together.
         """
@@ -233,7 +234,12 @@ class CellMapping:
 
 
 def map_cell(
-    crystal: Crystal, lattice: ArrayLike, positions: ArrayLike, symbols: tuple[str, ...] | list[str], *, name: str
+    crystal: Crystal,
+    lattice: ArrayLike,
+    positions: ArrayLike,
+    symbols: tuple[str, ...] | list[str],
+    *,
+    name: str,
 ) -> CellMapping:
     """Find how any cell of the same crystal maps onto the standard one.
 
@@ -261,7 +267,8 @@ def map_cell(
     )
     if primitive is None:
         raise InputError(
-            f"the symmetry of {name} cannot be determined", "spglib finds no primitive cell",
+            f"the symmetry of {name} cannot be determined",
+            "spglib finds no primitive cell",
             "check for overlapping atoms",
         )
     _same_composition(crystal, [symbols[list(species).index(k)] for k in primitive[2]], name)
@@ -283,7 +290,9 @@ def map_cell(
         to_standard = np.rint(target @ np.linalg.inv(crystal.lattice)).T
         basis = to_standard @ np.linalg.inv(matched.T) @ frame.T
         found = _match_sites(crystal, fractions @ basis.T, symbols)
-        if found is not None and (best is None or (found[0], strain) < (best[0] - 1e-6, best[1].strain - 1e-9)):
+        if found is not None and (
+            best is None or (found[0], strain) < (best[0] - 1e-6, best[1].strain - 1e-9)
+        ):
             best = found[0], CellMapping(rotation, basis, found[1], found[2], strain)
     if best is None:
         raise InputError(
@@ -304,7 +313,7 @@ def read_structure(path: Path | str) -> Crystal:
     """
     path = Path(path)
     check_readable(path, "a structure file (POSCAR, CIF or phonopy yaml)")
-    lattice, positions, symbols, masses = _read_cell(path)
+    lattice, positions, symbols, masses = read_cell(path)
     return Crystal.from_cell(lattice, positions, symbols, masses, name=str(path))
 
 
@@ -323,8 +332,8 @@ def check_readable(path: Path, wanted: str) -> None:
         raise InputError(f"{path} is empty", f"{wanted} was expected", "write or copy it again")
 
 
-def _read_cell(path: Path) -> tuple[FloatArray, FloatArray, list[str], FloatArray | None]:
-    """Read one cell of a structure file: lattice rows (Å), fractions, symbols, masses where the file has them."""
+def read_cell(path: Path) -> tuple[FloatArray, FloatArray, list[str], FloatArray | None]:
+    """Read the cell of a structure file as it is: lattice rows (Å), fractions, symbols, masses if stated."""
     readers = {".cif": _read_ase, ".yaml": _read_phonopy, ".yml": _read_phonopy, ".xz": _read_phonopy}
     reader = readers.get(path.suffix.lower(), _read_ase)
     try:
@@ -361,25 +370,31 @@ def _check_cell(lattice: FloatArray, positions: FloatArray, symbols: tuple[str, 
     if lattice.shape != (3, 3) or positions.shape != (len(symbols), 3) or not len(symbols):
         raise InputError(
             f"{name} is not a crystal structure",
-            f"lattice {lattice.shape}, positions {positions.shape} and {len(symbols)} symbols do not fit together",
+            f"lattice {lattice.shape}, positions {positions.shape} and {len(symbols)} symbols do not fit",
             "give three basis vectors and three fractions for each atom",
         )
-    if not (np.isfinite(lattice).all() and np.isfinite(positions).all()) or abs(np.linalg.det(lattice)) < 1e-3:
+    if (
+        not (np.isfinite(lattice).all() and np.isfinite(positions).all())
+        or abs(np.linalg.det(lattice)) < 1e-3
+    ):
         raise InputError(
-            f"{name} is not a crystal structure", "its basis vectors do not span a volume",
+            f"{name} is not a crystal structure",
+            "its basis vectors do not span a volume",
             "give the three basis vectors in Å",
         )
 
 
 def _natural_masses(symbols: tuple[str, ...] | list[str], name: str) -> FloatArray:
-    from ase.data import atomic_masses, atomic_numbers
-
-    unknown = sorted({symbol for symbol in symbols if symbol not in atomic_numbers or symbol == "X"})
-    if unknown:
+    """Masses of the natural isotope mixtures, amu: phonopy's table, so that frequencies agree with it."""
+    try:
+        cell = PhonopyAtoms(symbols=list(symbols), cell=np.eye(3), positions=np.zeros((len(symbols), 3)))
+    except (KeyError, RuntimeError, ValueError) as error:
         raise InputError(
-            f"{name} holds unknown elements", ", ".join(unknown), "name the elements by their chemical symbols"
-        )
-    return np.array([atomic_masses[atomic_numbers[symbol]] for symbol in symbols])
+            f"{name} holds unknown elements",
+            " ".join(sorted(set(symbols))),
+            "name the elements by their chemical symbols",
+        ) from error
+    return np.asarray(cell.masses)
 
 
 def _species(

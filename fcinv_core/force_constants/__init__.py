@@ -1,0 +1,1 @@
+"""Interatomic force constants: pair list, symmetry-reduced parameters, phonopy's files."""
