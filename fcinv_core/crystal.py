@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import warnings
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -54,6 +55,10 @@ class Crystal:
         and (g, 3).
     space_group_number, space_group_symbol
         Of the International Tables.
+    high_symmetry_points
+        Label ("Γ", "X" ...) to q, fractions of the primitive reciprocal basis.
+    high_symmetry_path
+        Segments (from, to) of the standard path through the Brillouin zone.
     """
 
     lattice: FloatArray
@@ -65,6 +70,8 @@ class Crystal:
     translations: FloatArray
     space_group_number: int
     space_group_symbol: str
+    high_symmetry_points: Mapping[str, tuple[float, float, float]]
+    high_symmetry_path: tuple[tuple[str, str], ...]
 
     @classmethod
     def from_cell(
@@ -135,6 +142,11 @@ class Crystal:
             translations=np.array(dataset.translations),
             space_group_number=int(dataset.number),
             space_group_symbol=str(dataset.international),
+            high_symmetry_points={
+                _point_name(label): (float(q[0]), float(q[1]), float(q[2]))
+                for label, q in standard["point_coords"].items()
+            },
+            high_symmetry_path=tuple((_point_name(a), _point_name(b)) for a, b in standard["path"]),
         )
 
     @property
@@ -290,9 +302,7 @@ def map_cell(
         to_standard = np.rint(target @ np.linalg.inv(crystal.lattice)).T
         basis = to_standard @ np.linalg.inv(matched.T) @ frame.T
         found = _match_sites(crystal, fractions @ basis.T, symbols)
-        if found is not None and (
-            best is None or (found[0], strain) < (best[0] - 1e-6, best[1].strain - 1e-9)
-        ):
+        if found is not None and (best is None or (found[0], strain) < (best[0] - 1e-6, best[1].strain - 1e-9)):
             best = found[0], CellMapping(rotation, basis, found[1], found[2], strain)
     if best is None:
         raise InputError(
@@ -366,6 +376,10 @@ def _read_ase(path: Path) -> tuple[FloatArray, FloatArray, list[str], FloatArray
     return atoms.cell.array, atoms.get_scaled_positions(), atoms.get_chemical_symbols(), None
 
 
+def _point_name(label: str) -> str:
+    return "Γ" if label == "GAMMA" else label
+
+
 def _check_cell(lattice: FloatArray, positions: FloatArray, symbols: tuple[str, ...], name: str) -> None:
     if lattice.shape != (3, 3) or positions.shape != (len(symbols), 3) or not len(symbols):
         raise InputError(
@@ -373,10 +387,7 @@ def _check_cell(lattice: FloatArray, positions: FloatArray, symbols: tuple[str, 
             f"lattice {lattice.shape}, positions {positions.shape} and {len(symbols)} symbols do not fit",
             "give three basis vectors and three fractions for each atom",
         )
-    if (
-        not (np.isfinite(lattice).all() and np.isfinite(positions).all())
-        or abs(np.linalg.det(lattice)) < 1e-3
-    ):
+    if not (np.isfinite(lattice).all() and np.isfinite(positions).all()) or abs(np.linalg.det(lattice)) < 1e-3:
         raise InputError(
             f"{name} is not a crystal structure",
             "its basis vectors do not span a volume",

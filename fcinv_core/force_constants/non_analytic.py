@@ -64,9 +64,7 @@ class NonAnalyticTerm:
         assert isinstance(matrix, DynamicalMatrixGL | DynamicalMatrixWang)
         return matrix
 
-    def dynamical_matrices(
-        self, q: FloatArray, directions: FloatArray | None = None
-    ) -> NDArray[np.complex128]:
+    def dynamical_matrices(self, q: FloatArray, directions: FloatArray | None = None) -> NDArray[np.complex128]:
         """Return the term at n q-points.
 
         Parameters

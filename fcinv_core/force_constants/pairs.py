@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from fcinv_core.crystal import Crystal, FloatArray, IntArray
 from fcinv_core.force_constants.non_analytic import NonAnalyticTerm
@@ -106,10 +107,12 @@ def fourier_sum(
     n_sites, n_sets = crystal.n_sites, tensors.shape[2]
     # Pairs of one lattice translation share a phase: sum over distinct translations only.
     distinct, inverse = np.unique(cells, axis=0, return_inverse=True)
-    summed = np.zeros((len(distinct), n_sites, n_sites, 9, n_sets))
-    np.add.at(summed, (inverse.ravel(), first, second), tensors)
+    block = (inverse.ravel() * n_sites + first) * n_sites + second
+    gather = csr_array(
+        (np.ones(len(block)), (block, np.arange(len(block)))), (len(distinct) * n_sites**2, len(block))
+    )
+    flat = (gather @ tensors.reshape(len(block), -1)).reshape(len(distinct), -1)
     phases = np.exp(2j * np.pi * (q @ distinct.T))
-    flat = summed.reshape(len(distinct), -1)
     blocks = phases.real @ flat + 1j * (phases.imag @ flat)
     matrices = blocks.reshape(len(q), n_sites, n_sites, 3, 3, n_sets).transpose(0, 1, 3, 2, 4, 5)
     matrices = matrices.reshape(len(q), 3 * n_sites, 3 * n_sites, n_sets)

@@ -85,9 +85,7 @@ def from_phonopy(phonon: Phonopy, crystal: Crystal, *, source: str) -> ForceCons
         If the phonopy object holds no force constants or another crystal.
     """
     if phonon.force_constants is None:
-        raise InputError(
-            f"{source} holds no force constants", "neither constants nor forces are in it", "add them"
-        )
+        raise InputError(f"{source} holds no force constants", "neither constants nor forces are in it", "add them")
     primitive, compact = phonon.primitive, np.asarray(phonon.force_constants)
     if len(compact) != len(primitive):
         compact = compact[primitive.p2s_map]
@@ -112,9 +110,7 @@ def from_phonopy(phonon: Phonopy, crystal: Crystal, *, source: str) -> ForceCons
     second = index[supercell_atom]
     x = primitive.scaled_positions
     cells = np.rint(vectors[images] + x[first] - x[second])
-    cells = (
-        mapping.offsets[second] + np.rint(cells @ mapping.basis.T).astype(np.int64) - mapping.offsets[first]
-    )
+    cells = mapping.offsets[second] + np.rint(cells @ mapping.basis.T).astype(np.int64) - mapping.offsets[first]
     tensors = mapping.rotation @ compact[first, supercell_atom] @ mapping.rotation.T
     # Squared ratio of frequency factors: whatever unit of force constants the calculator has, to eV/Å².
     share *= (units.factor / ROOT_TO_THZ) ** 2 * crystal.n_sites / len(primitive)
@@ -146,9 +142,7 @@ def to_phonopy(fcs: ForceConstants) -> Phonopy:
     inverse = np.linalg.inv(fcs.supercell)
     site_of = np.array([phonon.primitive.p2p_map[s] for s in phonon.primitive.s2p_map])
     cell_of = np.rint(atoms.scaled_positions @ fcs.supercell - crystal.positions[site_of]).astype(np.int64)
-    lookup = {
-        _folded(site, cell, inverse): s for s, (site, cell) in enumerate(zip(site_of, cell_of, strict=True))
-    }
+    lookup = {_folded(site, cell, inverse): s for s, (site, cell) in enumerate(zip(site_of, cell_of, strict=True))}
     compact = np.zeros((crystal.n_sites, len(atoms), 3, 3))
     for i, j, cell, tensor in zip(fcs.first, fcs.second, fcs.cells, fcs.tensors, strict=True):
         compact[i, lookup[_folded(j, cell, inverse)]] += tensor
@@ -319,9 +313,7 @@ def _unit_cell(structure: Path) -> tuple[int, PhonopyAtoms, IntArray | None, Flo
     return len(cell), cell, None, "auto"
 
 
-def _supercell_matrix(
-    matrix: IntArray | None, n_atoms: int, n_unit: int, path: Path, structure: Path
-) -> IntArray:
+def _supercell_matrix(matrix: IntArray | None, n_atoms: int, n_unit: int, path: Path, structure: Path) -> IntArray:
     if matrix is not None:
         n_given = n_unit * round(abs(np.linalg.det(matrix)))
         if n_given != n_atoms:

@@ -1,0 +1,140 @@
+"""Lattice dynamics at fixed q-points as a function of the force constants: energies, modes, derivatives."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+
+from fcinv_core.crystal import FloatArray, IntArray
+from fcinv_core.force_constants.pairs import ComplexArray, ForceConstants
+from fcinv_core.force_constants.parametrisation import Parametrisation
+from fcinv_core.units import ROOT_TO_MEV
+
+#: Memory for the dynamical matrices of one chunk and thread, bytes: a few chunks stay in cache-friendly reach.
+_CHUNK_BYTES = 32 << 20
+
+
+@dataclass(frozen=True, eq=False)
+class BornVonKarman:
+    """Dynamical matrices at fixed q-points, linear in the force constants that vary.
+
+    D(q; φ) = D_ref(q) + sum_k (φ_k - φ_ref,k) B_k(q): the coefficients are summed once, so a batch of force
+    constants costs one matrix product and its eigenvalues.
+
+    Attributes
+    ----------
+    q
+        Shape (n_q, 3): fractions of the primitive reciprocal basis.
+    reference
+        Shape (n_q, m, m): D_ref, eV/Å²/amu, with the non-analytic term of a polar crystal; m = 3 sites.
+    derivatives
+        Shape (k, n_q, m, m): B_k, 1/amu.
+    reference_values
+        Shape (k,): φ_ref, eV/Å².
+    """
+
+    q: FloatArray
+    reference: ComplexArray
+    derivatives: ComplexArray
+    reference_values: FloatArray
+
+    @classmethod
+    def at(
+        cls,
+        q: FloatArray,
+        reference: ForceConstants,
+        parametrisation: Parametrisation,
+        values: FloatArray,
+        select: IntArray | None = None,
+        directions: FloatArray | None = None,
+    ) -> BornVonKarman:
+        """Sum the coefficients at q-points.
+
+        Parameters
+        ----------
+        q
+            Shape (n_q, 3): fractions of the primitive reciprocal basis.
+        reference
+            The full reference force constants, which fix everything that does not vary.
+        parametrisation
+            What can vary.
+        values
+            Shape (n,): parameters of the reference, eV/Å².
+        select
+            Indices of the k parameters that vary; all by default.
+        directions
+            Shape (n_q, 3): direction from which Γ of a polar crystal is approached.
+        """
+        chosen = np.arange(parametrisation.n_parameters) if select is None else np.asarray(select)
+        derivatives = parametrisation.dynamical_matrices(q, chosen)
+        return cls(
+            q=np.asarray(q, dtype=float),
+            reference=reference.dynamical_matrices(q, directions),
+            derivatives=np.ascontiguousarray(np.moveaxis(derivatives, -1, 0)),
+            reference_values=np.asarray(values)[chosen],
+        )
+
+    @property
+    def n_modes(self) -> int:
+        """Number of modes at each q-point."""
+        return self.reference.shape[-1]
+
+    def matrices(self, values: FloatArray) -> ComplexArray:
+        """Return D for one set (k,) or a batch (n, k) of force constants: shape (n_q, m, m) or (n, n_q, m, m)."""
+        shift = np.atleast_2d(values) - self.reference_values
+        # Real and imaginary parts side by side turn the complex sum into one real matrix product.
+        flat = shift @ self.derivatives.view(float).reshape(len(self.derivatives), -1)
+        flat += self.reference.view(float).ravel()
+        batch = flat.view(complex).reshape(len(shift), *self.reference.shape)
+        return batch[0] if np.ndim(values) == 1 else batch
+
+    def energies(self, values: FloatArray, threads: int | None = None) -> FloatArray:
+        """Return mode energies of one set (k,) or a batch (n, k): shape (n_q, m) or (n, n_q, m), meV, ascending.
+
+        Imaginary energies are returned as negative numbers. Chunks go to threads (all cores by default), whose
+        number does not change the result.
+        """
+        batch = np.atleast_2d(values)
+        energies = np.empty((len(batch), len(self.q), self.n_modes))
+        size = max(1, _CHUNK_BYTES // max(1, self.reference.nbytes))
+
+        def run(start: int) -> None:
+            part = slice(start, start + size)
+            energies[part] = to_energies(np.linalg.eigvalsh(self.matrices(batch[part])))
+
+        with ThreadPoolExecutor(threads or os.cpu_count()) as pool:
+            list(pool.map(run, range(0, len(batch), size)))
+        return energies[0] if np.ndim(values) == 1 else energies
+
+    def modes(self, values: FloatArray) -> tuple[FloatArray, ComplexArray]:
+        """Return energies (n_q, m), meV, and eigenvectors (n_q, m, m) in columns, of one set (k,)."""
+        eigenvalues, vectors = np.linalg.eigh(self.matrices(values))
+        return to_energies(eigenvalues), vectors
+
+    def energy_derivatives(self, values: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return energies (n_q, m), meV, and their derivatives (n_q, m, k), meV per eV/Å², of one set (k,).
+
+        Hellmann-Feynman: dω/dφ_k = <e|B_k|e> / (2 ω). Sums over a degenerate set are well defined; single modes
+        of it depend on the choice of eigenvectors. Modes of zero energy (acoustic at Γ) have derivative 0 here,
+        because ω is not differentiable there.
+        """
+        energies, vectors = self.modes(values)
+        root = energies / ROOT_TO_MEV
+        quadratic = np.einsum("qis,kqij,qjs->qsk", vectors.conj(), self.derivatives, vectors, optimize=True).real
+        # Below a micro-eV the energy is rounding noise of an acoustic mode at Γ.
+        safe = np.abs(energies) > 1e-3
+        slope = np.where(safe, 0.5 / np.where(safe, np.abs(root), 1.0), 0.0)
+        return energies, ROOT_TO_MEV * slope[..., None] * quadratic
+
+
+def to_energies(eigenvalues: FloatArray) -> FloatArray:
+    """Turn eigenvalues of the dynamical matrix (eV/Å²/amu) into energies (meV), negative where imaginary."""
+    return np.asarray(np.copysign(np.sqrt(np.abs(eigenvalues)), eigenvalues) * ROOT_TO_MEV)
+
+
+def mode_energies(fcs: ForceConstants, q: FloatArray, directions: FloatArray | None = None) -> FloatArray:
+    """Return the mode energies of one set of force constants, shape (n_q, m), meV, ascending."""
+    return to_energies(np.linalg.eigvalsh(fcs.dynamical_matrices(q, directions)))

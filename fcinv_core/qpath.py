@@ -1,0 +1,208 @@
+"""Paths through the Brillouin zone: the standard one of a crystal, or one that the user names."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fcinv_core.crystal import Crystal, FloatArray, IntArray, check_readable
+from fcinv_core.errors import InputError
+
+#: Number of points along a path unless asked otherwise.
+DEFAULT_POINTS = 201
+
+
+@dataclass(frozen=True, eq=False)
+class QPath:
+    """Points along straight segments in reciprocal space, spread evenly in 1/Å.
+
+    A corner that two joined segments share is one point and counts to the segment that it begins.
+
+    Attributes
+    ----------
+    q
+        Shape (n, 3): fractions of the primitive reciprocal basis.
+    distance
+        Shape (n,): length along the path, 1/Å; it does not grow over a break.
+    segment
+        Shape (n,): number of the segment, from 0.
+    direction
+        Shape (n, 3): direction of that segment, same basis as ``q``; Γ of a polar crystal is approached along it.
+    ticks
+        (point index, label) of each end of a segment, in order.
+    """
+
+    q: FloatArray
+    distance: FloatArray
+    segment: IntArray
+    direction: FloatArray
+    ticks: tuple[tuple[int, str], ...]
+
+    @property
+    def n_points(self) -> int:
+        """Number of points."""
+        return len(self.q)
+
+    @cached_property
+    def pieces(self) -> tuple[slice, ...]:
+        """Unbroken stretches of the path, as slices of the points."""
+        ends = [index for index, _ in self.ticks]
+        breaks = [b for a, b in zip(ends[:-1], ends[1:], strict=True) if b == a + 1 and self._is_break(a)]
+        edges = [0, *breaks, self.n_points]
+        return tuple(slice(a, b) for a, b in zip(edges[:-1], edges[1:], strict=True))
+
+    def _is_break(self, index: int) -> bool:
+        return bool(np.isclose(self.distance[index], self.distance[index + 1]))
+
+    @cached_property
+    def tick_labels(self) -> tuple[tuple[int, str], ...]:
+        """Ticks for an axis: the two ends of a break are one label ("U|K") at the first of them."""
+        labels: list[tuple[int, str]] = []
+        for index, label in self.ticks:
+            if labels and index == labels[-1][0] + 1 and self._is_break(labels[-1][0]):
+                labels[-1] = (labels[-1][0], f"{labels[-1][1]}|{label}")
+            else:
+                labels.append((index, label))
+        return tuple(labels)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain content for JSON; `from_dict` reads it back."""
+        return {
+            "q": self.q.tolist(),
+            "distance": self.distance.tolist(),
+            "segment": self.segment.tolist(),
+            "direction": self.direction.tolist(),
+            "ticks": [[index, label] for index, label in self.ticks],
+        }
+
+    @classmethod
+    def from_dict(cls, content: dict[str, Any]) -> QPath:
+        """Rebuild a path from `to_dict`."""
+        return cls(
+            q=np.array(content["q"], dtype=float),
+            distance=np.array(content["distance"], dtype=float),
+            segment=np.array(content["segment"], dtype=np.int64),
+            direction=np.array(content["direction"], dtype=float),
+            ticks=tuple((int(index), str(label)) for index, label in content["ticks"]),
+        )
+
+
+def standard_path(crystal: Crystal, n_points: int = DEFAULT_POINTS) -> QPath:
+    """Return the path of Hinuma et al., Comput. Mater. Sci. 128, 140 (2017), for a crystal.
+
+    Raises
+    ------
+    InputError
+        If ``n_points`` is too small for the segments.
+    """
+    return _path(crystal, list(crystal.high_symmetry_path), dict(crystal.high_symmetry_points), n_points)
+
+
+def named_path(crystal: Crystal, text: str, n_points: int = DEFAULT_POINTS) -> QPath:
+    """Return the path that a user names, such as "Γ-X-U|K-Γ-L" ("G" or "GAMMA" stand for "Γ").
+
+    Raises
+    ------
+    InputError
+        If a label is not one of the crystal's high-symmetry points.
+    """
+    points = dict(crystal.high_symmetry_points)
+    segments = []
+    for piece in text.split("|"):
+        labels = [_canonical(label) for label in re.split(r"[\s,;–—-]+", piece.strip()) if label]
+        unknown = [label for label in labels if label not in points]
+        if unknown or len(labels) < 2:
+            raise InputError(
+                f"the path {text!r} cannot be followed",
+                f"{unknown[0]!r} is not a high-symmetry point of {crystal.space_group_symbol}"
+                if unknown
+                else f"the piece {piece.strip()!r} has no two points",
+                f"use the points {' '.join(points)}, joined by '-', with '|' for a break",
+            )
+        segments += list(zip(labels[:-1], labels[1:], strict=True))
+    return _path(crystal, segments, points, n_points)
+
+
+def path_from_file(crystal: Crystal, path: Path, n_points: int = DEFAULT_POINTS) -> QPath:
+    """Return the path that a JSON file describes.
+
+    The file holds a list of pieces, each a list of [label, [q1, q2, q3]] with q in fractions of the primitive
+    reciprocal basis: [[["Γ", [0, 0, 0]], ["X", [0.5, 0, 0.5]]], ...].
+
+    Raises
+    ------
+    InputError
+        If the file does not hold such a list.
+    """
+    check_readable(path, "a path in JSON")
+    points: dict[str, tuple[float, float, float]] = {}
+    segments = []
+    try:
+        for piece in json.loads(path.read_text(encoding="utf-8")):
+            for label, (q1, q2, q3) in piece:
+                points[str(label)] = (float(q1), float(q2), float(q3))
+            segments += [(str(a[0]), str(b[0])) for a, b in zip(piece[:-1], piece[1:], strict=True)]
+    except (ValueError, TypeError, KeyError, IndexError) as error:
+        raise InputError(
+            f"{path} does not describe a path", str(error), 'write [[["Γ", [0, 0, 0]], ["X", [0.5, 0, 0.5]]]]'
+        ) from error
+    return _path(crystal, segments, points, n_points)
+
+
+def _canonical(label: str) -> str:
+    return "Γ" if label.upper() in ("G", "GAMMA", "Γ") else label
+
+
+def _path(
+    crystal: Crystal,
+    segments: list[tuple[str, str]],
+    points: dict[str, tuple[float, float, float]],
+    n_points: int,
+) -> QPath:
+    ends = np.array([[points[a], points[b]] for a, b in segments])
+    lengths = np.linalg.norm((ends[:, 1] - ends[:, 0]) @ crystal.reciprocal_lattice, axis=1)
+    joined = [k > 0 and segments[k - 1][1] == segments[k][0] for k in range(len(segments))]
+    # Each piece needs one point more than it has intervals.
+    n_intervals = n_points - joined.count(False)
+    if n_intervals < len(segments) or not lengths.all():
+        raise InputError(
+            f"{n_points} points are too few for {len(segments)} segments",
+            "each segment needs two different ends",
+            "ask for more points",
+        )
+    steps = _share(lengths, n_intervals)
+
+    q, distance, segment, direction, ticks = [], [], [], [], []
+    total = 0.0
+    for k, (start, end) in enumerate(ends):
+        last = k + 1 == len(segments) or not joined[k + 1]
+        fractions = np.arange(steps[k] + last) / steps[k]
+        ticks.append((len(q), segments[k][0]))
+        q += list(start + fractions[:, None] * (end - start))
+        distance += list(total + fractions * lengths[k])
+        segment += [k] * len(fractions)
+        direction += [end - start] * len(fractions)
+        total += lengths[k]
+        if last:
+            ticks.append((len(q) - 1, segments[k][1]))
+    return QPath(np.array(q), np.array(distance), np.array(segment), np.array(direction), tuple(ticks))
+
+
+def _share(lengths: FloatArray, n_intervals: int) -> IntArray:
+    """Share intervals among segments by length: at least one each, the sum exact."""
+    wanted = lengths / lengths.sum() * n_intervals
+    steps = np.maximum(np.floor(wanted), 1).astype(np.int64)
+    while steps.sum() != n_intervals:
+        # Give to the segment whose step is coarsest, take from the one whose step is finest.
+        if steps.sum() < n_intervals:
+            steps[(lengths / steps).argmax()] += 1
+        else:
+            spare = np.where(steps > 1, lengths / steps, np.inf)
+            steps[spare.argmin()] -= 1
+    return steps
