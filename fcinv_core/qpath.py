@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from dataclasses import dataclass
@@ -53,9 +54,9 @@ class QPath:
     def pieces(self) -> tuple[slice, ...]:
         """Unbroken stretches of the path, as slices of the points."""
         ends = [index for index, _ in self.ticks]
-        breaks = [b for a, b in zip(ends[:-1], ends[1:], strict=True) if b == a + 1 and self._is_break(a)]
+        breaks = [b for a, b in itertools.pairwise(ends) if b == a + 1 and self._is_break(a)]
         edges = [0, *breaks, self.n_points]
-        return tuple(slice(a, b) for a, b in zip(edges[:-1], edges[1:], strict=True))
+        return tuple(slice(a, b) for a, b in itertools.pairwise(edges))
 
     def _is_break(self, index: int) -> bool:
         return bool(np.isclose(self.distance[index], self.distance[index + 1]))
@@ -125,7 +126,7 @@ def named_path(crystal: Crystal, text: str, n_points: int = DEFAULT_POINTS) -> Q
                 else f"the piece {piece.strip()!r} has no two points",
                 f"use the points {' '.join(points)}, joined by '-', with '|' for a break",
             )
-        segments += list(zip(labels[:-1], labels[1:], strict=True))
+        segments += list(itertools.pairwise(labels))
     return _path(crystal, segments, points, n_points)
 
 
@@ -147,7 +148,7 @@ def path_from_file(crystal: Crystal, path: Path, n_points: int = DEFAULT_POINTS)
         for piece in json.loads(path.read_text(encoding="utf-8")):
             for label, (q1, q2, q3) in piece:
                 points[str(label)] = (float(q1), float(q2), float(q3))
-            segments += [(str(a[0]), str(b[0])) for a, b in zip(piece[:-1], piece[1:], strict=True)]
+            segments += [(str(a[0]), str(b[0])) for a, b in itertools.pairwise(piece)]
     except (ValueError, TypeError, KeyError, IndexError) as error:
         raise InputError(
             f"{path} does not describe a path", str(error), 'write [[["Γ", [0, 0, 0]], ["X", [0.5, 0, 0.5]]]]'

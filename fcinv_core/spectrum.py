@@ -141,8 +141,8 @@ def _render(energies, weights, minimum, width, sigma_table, table_step, spectra)
                 continue
             place = min(energy / table_step, len(sigma_table) - 1.0)
             sigma = sigma_table[int(place + 0.5)]
-            first = max(0, int(math.floor((energy - _LINE_REACH * sigma - minimum) / width)))
-            last = min(n_bins - 1, int(math.floor((energy + _LINE_REACH * sigma - minimum) / width)))
+            first = max(0, math.floor((energy - _LINE_REACH * sigma - minimum) / width))
+            last = min(n_bins - 1, math.floor((energy + _LINE_REACH * sigma - minimum) / width))
             scale = 1.0 / (sigma * math.sqrt(2.0))
             weight = 0.5 / width * (weights[0, 0] if one_weight else weights[row, mode])
             lower = math.erf((minimum + first * width - energy) * scale)
