@@ -77,6 +77,15 @@ class BornVonKarman:
             reference_values=np.asarray(values)[chosen],
         )
 
+    def at_points(self, points: slice | IntArray) -> BornVonKarman:
+        """Return the same dynamics at some of the q-points."""
+        return BornVonKarman(
+            self.q[points],
+            self.reference[points],
+            np.ascontiguousarray(self.derivatives[:, points]),
+            self.reference_values,
+        )
+
     @property
     def n_modes(self) -> int:
         """Number of modes at each q-point."""

@@ -153,7 +153,7 @@ def bonds_within(crystal: Crystal, reach: float) -> Bonds:
             "force constants need pairs",
             "choose a larger reach",
         )
-    return Bonds(crystal, np.arange(len(crystal.rotations)), first, second, cells, np.arange(len(first)))
+    return bonds_of_pairs(crystal, first, second, cells)
 
 
 def bonds_in_supercell(crystal: Crystal, supercell: IntArray) -> Bonds:
@@ -184,6 +184,33 @@ def bonds_in_supercell(crystal: Crystal, supercell: IntArray) -> Bonds:
         if np.allclose(m := np.asarray(supercell) @ w.T @ inverse, np.rint(m), atol=1e-6)
     ]
     return Bonds(crystal, np.array(kept), first[keep], second[keep], cells[keep], bond)
+
+
+def bonds_of_pairs(crystal: Crystal, first: IntArray, second: IntArray, cells: IntArray) -> Bonds:
+    """List the given pairs and their equivalents in the infinite crystal; each is a bond of its own.
+
+    Parameters
+    ----------
+    first, second, cells
+        Shapes (p,), (p,), (p, 3): pairs in any order, repeated or not; on-site pairs are passed over.
+    """
+    pairs = np.column_stack([first, second, cells])
+    star = []
+    for w, t in zip(crystal.rotations, crystal.translations, strict=True):
+        site, offset = _sites_of(crystal, crystal.positions @ w.T + t)
+        moved = pairs[:, 2:] @ w.T + offset[pairs[:, 1]] - offset[pairs[:, 0]]
+        star.append(np.column_stack([site[pairs[:, 0]], site[pairs[:, 1]], moved]))
+        star.append(np.column_stack([site[pairs[:, 1]], site[pairs[:, 0]], -moved]))
+    pairs = np.unique(np.vstack(star), axis=0)
+    pairs = pairs[(pairs[:, 0] != pairs[:, 1]) | pairs[:, 2:].any(axis=1)]
+    return Bonds(
+        crystal,
+        np.arange(len(crystal.rotations)),
+        pairs[:, 0],
+        pairs[:, 1],
+        pairs[:, 2:],
+        np.arange(len(pairs)),
+    )
 
 
 def pairs_within(crystal: Crystal, reach: float) -> tuple[IntArray, IntArray, IntArray]:
