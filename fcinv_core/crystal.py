@@ -17,17 +17,21 @@ from numpy.typing import ArrayLike, NDArray
 from phonopy.structure.atoms import PhonopyAtoms
 
 from fcinv_core.errors import InputError
+from fcinv_core.setting import choose_setting
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
-#: Positions closer than this (Å) are the same when symmetry is searched.
-SYMMETRY_TOLERANCE = 1e-4
+#: Positions closer than this (Å) are the same when symmetry is searched: files round to four digits ("0.3333"),
+#: relaxed structures are off by a few 1e-3 Å, and no distortion as small matters to phonons.
+SYMMETRY_TOLERANCE = 1e-2
 #: Largest principal strain between two cells that still count as the same crystal: thermal expansion and
 #: the choice of density functional stay below 3 %.
 STRAIN_TOLERANCE = 0.045
 #: Largest distance (Å) of an atom from its counterpart in the same crystal, strain removed.
 SITE_TOLERANCE = 0.4
+#: Order of the elements that follow the metals in a formula (IUPAC, Red Book 2005, table IV).
+_NON_METALS = " Rn Xe Kr B Si C Sb As P N H Te Se S At I Br Cl O F "
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,7 +128,7 @@ class Crystal:
             np.mod(np.array(standard["primitive_positions"]), 1.0),
             np.array(standard["primitive_types"]),
         )
-        dataset = spglib.get_symmetry_dataset(primitive, symprec=SYMMETRY_TOLERANCE)
+        dataset = spglib.get_symmetry_dataset(_spglib_cell(*primitive), symprec=SYMMETRY_TOLERANCE)
         if dataset is None:
             raise InputError(
                 f"the symmetry of {name} cannot be determined",
@@ -132,14 +136,18 @@ class Crystal:
                 "check for overlapping atoms",
             )
         conventional = np.rint(standard["inverse_primitive_transformation_matrix"]).astype(np.int64).T
+        rotations = np.array(dataset.rotations, dtype=np.int64)
+        # Their exact values: translations of a space group in its standard setting are multiples of 1/24.
+        translations = np.mod(np.rint(dataset.translations * 24) / 24, 1.0)
+        sites, order = choose_setting(*primitive, rotations, translations)
         return cls(
             lattice=primitive[0],
-            positions=np.where(primitive[1] > 1 - 1e-9, 0.0, primitive[1]),
-            symbols=tuple(kinds[k][0] for k in primitive[2]),
-            masses=np.array([kinds[k][1] for k in primitive[2]]),
+            positions=sites,
+            symbols=tuple(kinds[k][0] for k in primitive[2][order]),
+            masses=np.array([kinds[k][1] for k in primitive[2][order]]),
             conventional=conventional,
-            rotations=np.array(dataset.rotations, dtype=np.int64),
-            translations=np.array(dataset.translations),
+            rotations=rotations,
+            translations=translations,
             space_group_number=int(dataset.number),
             space_group_symbol=str(dataset.international),
             high_symmetry_points={
@@ -183,10 +191,12 @@ class Crystal:
 
     @cached_property
     def formula(self) -> str:
-        """Empirical formula, metals first ("NaCl", "SiO2")."""
-        from ase.formula import Formula
-
-        return str(Formula.from_list(list(self.symbols)).reduce()[0].format("metal"))
+        """Empirical formula in IUPAC's order, metals first ("NaCl", "SiO2")."""
+        counts = Counter(self.symbols)
+        factor = int(np.gcd.reduce(list(counts.values())))
+        ordered = sorted(counts, key=lambda symbol: (_NON_METALS.find(f" {symbol} "), symbol))
+        numbers = {symbol: counts[symbol] // factor for symbol in ordered}
+        return "".join(f"{symbol}{n if n > 1 else ''}" for symbol, n in numbers.items())
 
     def conventional_cell(self) -> tuple[FloatArray, FloatArray, tuple[str, ...]]:
         """Return the conventional cell: lattice (3, 3) in rows, Å; m fractions (m, 3); m symbols.
@@ -250,6 +260,7 @@ def map_cell(
     lattice: ArrayLike,
     positions: ArrayLike,
     symbols: tuple[str, ...] | list[str],
+    masses: ArrayLike | None = None,
     *,
     name: str,
 ) -> CellMapping:
@@ -263,6 +274,8 @@ def map_cell(
         The target.
     lattice, positions, symbols
         Shapes (3, 3) in rows, Å, and (m, 3) fractions; m chemical symbols.
+    masses
+        Shape (m,): amu. They count only where the crystal holds several isotopes of an element.
     name
         How error messages call the cell.
 
@@ -273,9 +286,10 @@ def map_cell(
     """
     frame = np.asarray(lattice, dtype=float)
     fractions = np.asarray(positions, dtype=float)
-    _, species = _species(symbols, np.zeros(len(symbols)))
+    kinds = _kinds(crystal, symbols, masses)
+    _, species = _species(kinds, np.zeros(len(kinds)))
     primitive = spglib.standardize_cell(
-        (frame, fractions, species), to_primitive=True, no_idealize=True, symprec=SYMMETRY_TOLERANCE
+        _spglib_cell(frame, fractions, species), to_primitive=True, no_idealize=True, symprec=SYMMETRY_TOLERANCE
     )
     if primitive is None:
         raise InputError(
@@ -283,27 +297,32 @@ def map_cell(
             "spglib finds no primitive cell",
             "check for overlapping atoms",
         )
-    _same_composition(crystal, [symbols[list(species).index(k)] for k in primitive[2]], name)
+    _same_composition(crystal, [kinds[species.index(k)] for k in primitive[2]], name)
 
-    target = spglib.niggli_reduce(crystal.lattice)
+    target = _reduced(crystal.lattice)
+    source = _reduced(np.asarray(primitive[0]))
     # A determinant of the integer matrix may be negative: improper operations are welcome, Φ is even.
-    source = spglib.niggli_reduce(primitive[0])
-    candidates = _lattice_matches(np.array(source), np.array(target))
+    candidates = _lattice_matches(source, target)
     if not candidates:
         raise InputError(
             f"{name} is another crystal than {crystal.describe()}",
-            f"its primitive lattice, {_parameters_text(np.array(source))}, differs from "
-            f"{_parameters_text(np.array(target))} by more than {100 * STRAIN_TOLERANCE:.1f} %",
+            f"its primitive lattice, {_parameters_text(source)}, differs from {_parameters_text(target)} "
+            f"by more than {100 * STRAIN_TOLERANCE:.1f} %",
             "give the structure and the data of one crystal",
         )
+    size = abs(np.linalg.det(crystal.lattice)) ** (1 / 3)
     best: tuple[float, CellMapping] | None = None
-    for matched, rotation, strain in candidates:
+    for matched, rotation, strains in candidates:
         # Fractions do not change under strain: cell basis -> matched basis -> standard primitive basis.
         to_standard = np.rint(target @ np.linalg.inv(crystal.lattice)).T
         basis = to_standard @ np.linalg.inv(matched.T) @ frame.T
-        found = _match_sites(crystal, fractions @ basis.T, symbols)
-        if found is not None and (best is None or (found[0], strain) < (best[0] - 1e-6, best[1].strain - 1e-9)):
-            best = found[0], CellMapping(rotation, basis, found[1], found[2], strain)
+        found = _match_sites(crystal, fractions @ basis.T, kinds)
+        if found is None:
+            continue
+        # Both the sites and the lattice decide: either alone may be indifferent to an exchange of axes.
+        misfit = float(np.hypot(found[0], size * np.linalg.norm(strains)))
+        if best is None or misfit < best[0] - 1e-6:
+            best = misfit, CellMapping(rotation, basis, found[1], found[2], float(np.abs(strains).max()))
     if best is None:
         raise InputError(
             f"{name} is another crystal than {crystal.describe()}",
@@ -361,19 +380,27 @@ def read_cell(path: Path) -> tuple[FloatArray, FloatArray, list[str], FloatArray
 
 def _read_phonopy(path: Path) -> tuple[FloatArray, FloatArray, list[str], FloatArray | None]:
     from phonopy.interface.phonopy_yaml import read_phonopy_yaml
+    from phonopy.physical_units import get_calculator_physical_units
 
     content = read_phonopy_yaml(str(path))
     cell = content.unitcell if content.unitcell is not None else content.primitive
     if cell is None:
         raise ValueError("the yaml holds neither unit_cell nor primitive_cell")
-    return cell.cell, cell.scaled_positions, list(cell.symbols), cell.masses
+    to_angstrom = get_calculator_physical_units(content.calculator).distance_to_A
+    return cell.cell * to_angstrom, cell.scaled_positions, list(cell.symbols), cell.masses
 
 
 def _read_ase(path: Path) -> tuple[FloatArray, FloatArray, list[str], FloatArray | None]:
     import ase.io
 
     atoms = ase.io.read(path, format="cif" if path.suffix.lower() == ".cif" else "vasp")
-    return atoms.cell.array, atoms.get_scaled_positions(), atoms.get_chemical_symbols(), None
+    assert isinstance(atoms, ase.Atoms)  # one image
+    for site in atoms.info.get("occupancy", {}).values():
+        if len(site) > 1 or min(site.values()) < 1:
+            text = " ".join(f"{symbol} {share:g}" for symbol, share in site.items())
+            raise ValueError(f"a site is only partly occupied ({text}), which force constants cannot describe")
+    positions = np.asarray(atoms.cell.scaled_positions(atoms.positions))
+    return np.asarray(atoms.cell.array), positions, list(atoms.symbols), None
 
 
 def _point_name(label: str) -> str:
@@ -395,15 +422,28 @@ def _check_cell(lattice: FloatArray, positions: FloatArray, symbols: tuple[str, 
         )
 
 
+def _spglib_cell(
+    lattice: FloatArray, positions: FloatArray, species: ArrayLike
+) -> tuple[list[list[float]], list[list[float]], list[int]]:
+    """Bring a cell into the form that spglib declares."""
+    return lattice.tolist(), positions.tolist(), np.asarray(species).tolist()
+
+
+def _reduced(lattice: FloatArray) -> FloatArray:
+    """Niggli-reduced basis of a lattice, rows; as it is where reduction does not converge."""
+    reduced = spglib.niggli_reduce(lattice.tolist())
+    return lattice if reduced is None else np.asarray(reduced)
+
+
 def _natural_masses(symbols: tuple[str, ...] | list[str], name: str) -> FloatArray:
     """Masses of the natural isotope mixtures, amu: phonopy's table, so that frequencies agree with it."""
     try:
         cell = PhonopyAtoms(symbols=list(symbols), cell=np.eye(3), positions=np.zeros((len(symbols), 3)))
     except (KeyError, RuntimeError, ValueError) as error:
         raise InputError(
-            f"{name} holds unknown elements",
-            " ".join(sorted(set(symbols))),
-            "name the elements by their chemical symbols",
+            f"{name} holds an element without a known mass",
+            f"its symbols are {' '.join(sorted(set(symbols)))}",
+            "name stable elements by their chemical symbols, or state the masses in a phonopy yaml",
         ) from error
     return np.asarray(cell.masses)
 
@@ -411,14 +451,30 @@ def _natural_masses(symbols: tuple[str, ...] | list[str], name: str) -> FloatArr
 def _species(
     symbols: tuple[str, ...] | list[str], masses: FloatArray
 ) -> tuple[dict[int, tuple[str, float]], list[int]]:
-    """Number the distinct (symbol, mass) kinds from 1 on; return the kinds and the number of each atom."""
+    """Number the distinct (symbol, mass) kinds from 1 on; return the kinds and the number of each atom.
+
+    Masses are rounded as phonopy rounds them in its files, so that all files of a crystal give the same.
+    """
     keys = [(symbol, round(float(mass), 6)) for symbol, mass in zip(symbols, masses, strict=True)]
     numbers = {key: k + 1 for k, key in enumerate(sorted(set(keys)))}
     return {number: key for key, number in numbers.items()}, [numbers[key] for key in keys]
 
 
+def _kinds(crystal: Crystal, symbols: tuple[str, ...] | list[str], masses: ArrayLike | None) -> list[str]:
+    """Name the species of atoms: the symbol, with the mass where the crystal holds isotopes of the element."""
+    isotopes: dict[str, set[float]] = {}
+    for symbol, mass in zip(crystal.symbols, crystal.masses, strict=True):
+        isotopes.setdefault(symbol, set()).add(float(mass))
+    given = np.zeros(len(symbols)) if masses is None else np.asarray(masses, dtype=float)
+    names = []
+    for symbol, own in zip(symbols, given, strict=True):
+        nearest = min(isotopes.get(symbol, {0.0}), key=lambda mass: abs(mass - own))
+        names.append(f"{symbol}({nearest:g})" if len(isotopes.get(symbol, ())) > 1 else symbol)
+    return names
+
+
 def _same_composition(crystal: Crystal, symbols: list[str], name: str) -> None:
-    wanted, given = Counter(crystal.symbols), Counter(symbols)
+    wanted, given = Counter(_kinds(crystal, crystal.symbols, crystal.masses)), Counter(symbols)
     if wanted != given:
         text = [" ".join(f"{s}{n}" for s, n in sorted(c.items())) for c in (given, wanted)]
         raise InputError(
@@ -428,11 +484,11 @@ def _same_composition(crystal: Crystal, symbols: list[str], name: str) -> None:
         )
 
 
-def _lattice_matches(source: FloatArray, target: FloatArray) -> list[tuple[FloatArray, FloatArray, float]]:
+def _lattice_matches(source: FloatArray, target: FloatArray) -> list[tuple[FloatArray, FloatArray, FloatArray]]:
     """Find all bases of the lattice ``source`` that equal the basis ``target`` up to a rotation and strain.
 
-    Both are Niggli reduced, so entries of -1, 0 and 1 suffice. Returns (basis, rotation, strain) each, the
-    rotation nearest to the identity first: it wins among the equivalent ones.
+    Both are Niggli reduced, so entries of -1, 0 and 1 suffice. Returns (basis, rotation, three principal
+    strains) each, the rotation nearest to the identity first: it wins among the equivalent ones.
     """
     integers = np.array(list(itertools.product((-1, 0, 1), repeat=9))).reshape(-1, 3, 3)
     integers = integers[np.abs(np.abs(np.linalg.det(integers)) - 1) < 1e-6]
@@ -440,22 +496,21 @@ def _lattice_matches(source: FloatArray, target: FloatArray) -> list[tuple[Float
     # bases = target @ F: F^T F is the right Cauchy-Green tensor, its eigenvalues the squared stretches.
     deformation = np.linalg.inv(target) @ bases
     stretches = np.sqrt(np.linalg.eigvalsh(np.swapaxes(deformation, 1, 2) @ deformation))
-    strains = np.abs(stretches - 1).max(axis=1)
     matches = []
-    for k in np.flatnonzero(strains < STRAIN_TOLERANCE):
+    for k in np.flatnonzero(np.abs(stretches - 1).max(axis=1) < STRAIN_TOLERANCE):
         # Polar decomposition: target rows = basis rows @ rotation^T up to strain.
         u, _, vt = np.linalg.svd(np.linalg.inv(bases[k]) @ target)
-        matches.append((bases[k], (u @ vt).T, float(strains[k])))
+        matches.append((bases[k], (u @ vt).T, stretches[k] - 1))
     return sorted(matches, key=lambda match: -np.trace(match[1]))
 
 
 def _match_sites(
-    crystal: Crystal, fractions: FloatArray, symbols: tuple[str, ...] | list[str]
+    crystal: Crystal, fractions: FloatArray, kinds: list[str]
 ) -> tuple[float, IntArray, IntArray] | None:
     """Shift the origin so that atoms at ``fractions`` fall on sites; return rms distance, sites, offsets."""
-    rarest = min(set(crystal.symbols), key=crystal.symbols.count)
-    anchor = list(symbols).index(rarest)
-    same = np.array([[a == b for b in crystal.symbols] for a in symbols])
+    wanted = _kinds(crystal, crystal.symbols, crystal.masses)
+    anchor = kinds.index(min(wanted, key=wanted.count))
+    same = np.array([[a == b for b in wanted] for a in kinds])
     best: tuple[float, IntArray, IntArray] | None = None
     for site in np.flatnonzero(same[anchor]):
         shift = crystal.positions[site] - fractions[anchor]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -13,8 +14,10 @@ from fcinv_core.force_constants.pairs import ComplexArray, ForceConstants
 from fcinv_core.force_constants.parametrisation import Parametrisation
 from fcinv_core.units import ROOT_TO_MEV
 
-#: Memory for the dynamical matrices of one chunk and thread, bytes: a few chunks stay in cache-friendly reach.
-_CHUNK_BYTES = 32 << 20
+#: Memory for the dynamical matrices of one chunk, bytes: what a processor's cache holds.
+_CHUNK_BYTES = 2 << 20
+#: The same on a device, which wants large batches.
+_DEVICE_CHUNK_BYTES = 1 << 30
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,39 +92,54 @@ class BornVonKarman:
     @property
     def n_modes(self) -> int:
         """Number of modes at each q-point."""
-        return self.reference.shape[-1]
+        return int(self.reference.shape[-1])
 
     def matrices(self, values: FloatArray) -> ComplexArray:
         """Return D for one set (k,) or a batch (n, k) of force constants: shape (n_q, m, m) or (n, n_q, m, m)."""
         shift = np.atleast_2d(values) - self.reference_values
-        # Real and imaginary parts side by side turn the complex sum into one real matrix product.
-        flat = shift @ self.derivatives.view(float).reshape(len(self.derivatives), -1)
-        flat += self.reference.view(float).ravel()
-        batch = flat.view(complex).reshape(len(shift), *self.reference.shape)
-        return batch[0] if np.ndim(values) == 1 else batch
+        flat = np.column_stack([np.ones(len(shift)), shift]) @ self._coefficients
+        batch: ComplexArray = flat.view(complex).reshape(len(shift), *self.reference.shape)
+        return np.asarray(batch[0]) if np.ndim(values) == 1 else batch
 
-    def energies(self, values: FloatArray, threads: int | None = None) -> FloatArray:
+    @cached_property
+    def _coefficients(self) -> FloatArray:
+        """Reference and derivatives, shape (1 + k, 2 n_q m m), real and imaginary parts side by side.
+
+        They turn the complex sum into one real matrix product.
+        """
+        stacked = np.concatenate([self.reference[None], self.derivatives]).reshape(1 + len(self.derivatives), -1)
+        return np.asarray(stacked.view(float))
+
+    def energies(self, values: FloatArray, threads: int | None = None, device: str | None = None) -> FloatArray:
         """Return mode energies of one set (k,) or a batch (n, k): shape (n_q, m) or (n, n_q, m), meV, ascending.
 
         Imaginary energies are returned as negative numbers. Chunks go to threads (all cores by default), whose
-        number does not change the result.
+        number does not change the result. With a torch device ("cuda") the work is done there.
         """
         batch = np.atleast_2d(values)
         energies = np.empty((len(batch), len(self.q), self.n_modes))
-        size = max(1, _CHUNK_BYTES // max(1, self.reference.nbytes))
+        if device is None:
+            size = max(1, _CHUNK_BYTES // max(1, self.reference.nbytes))
+            eigenvalues = self._eigenvalues
+        else:
+            size = max(1, _DEVICE_CHUNK_BYTES // max(1, self.reference.nbytes))
+            eigenvalues = _OnDevice(self, device)
 
         def run(start: int) -> None:
             part = slice(start, start + size)
-            energies[part] = to_energies(np.linalg.eigvalsh(self.matrices(batch[part])))
+            energies[part] = to_energies(eigenvalues(batch[part]))
 
-        with ThreadPoolExecutor(threads or os.cpu_count()) as pool:
+        with ThreadPoolExecutor(1 if device else threads or os.cpu_count()) as pool:
             list(pool.map(run, range(0, len(batch), size)))
         return energies[0] if np.ndim(values) == 1 else energies
+
+    def _eigenvalues(self, batch: FloatArray) -> FloatArray:
+        return np.asarray(np.linalg.eigvalsh(self.matrices(batch)), dtype=float)
 
     def modes(self, values: FloatArray) -> tuple[FloatArray, ComplexArray]:
         """Return energies (n_q, m), meV, and eigenvectors (n_q, m, m) in columns, of one set (k,)."""
         eigenvalues, vectors = np.linalg.eigh(self.matrices(values))
-        return to_energies(eigenvalues), vectors
+        return to_energies(np.asarray(eigenvalues, dtype=float)), vectors
 
     def energy_derivatives(self, values: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return energies (n_q, m), meV, and their derivatives (n_q, m, k), meV per eV/Å², of one set (k,).
@@ -139,6 +157,33 @@ class BornVonKarman:
         return energies, ROOT_TO_MEV * slope[..., None] * quadratic
 
 
+class _OnDevice:
+    """Eigenvalues of batches of dynamical matrices on a torch device, whose memory holds the coefficients."""
+
+    def __init__(self, model: BornVonKarman, device: str) -> None:
+        import torch
+
+        self._shape = model.reference.shape
+        self._device = torch.device(device)
+        self._derivatives = torch.from_numpy(model.derivatives.reshape(len(model.derivatives), -1)).to(device)
+        self._reference = torch.from_numpy(model.reference.ravel()).to(device)
+        self._reference_values = model.reference_values
+
+    def __call__(self, batch: FloatArray) -> FloatArray:
+        import torch
+
+        shift = torch.from_numpy(batch - self._reference_values).to(self._device, torch.complex128)
+        matrices = torch.addmm(self._reference, shift, self._derivatives).reshape(len(batch), *self._shape)
+        return np.asarray(torch.linalg.eigvalsh(matrices).cpu().numpy(), dtype=float)
+
+
+def gpu() -> str | None:
+    """Return the torch device of a graphics processor, "cuda", or None where torch sees none."""
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else None
+
+
 def to_energies(eigenvalues: FloatArray) -> FloatArray:
     """Turn eigenvalues of the dynamical matrix (eV/Å²/amu) into energies (meV), negative where imaginary."""
     return np.asarray(np.copysign(np.sqrt(np.abs(eigenvalues)), eigenvalues) * ROOT_TO_MEV)
@@ -146,4 +191,4 @@ def to_energies(eigenvalues: FloatArray) -> FloatArray:
 
 def mode_energies(fcs: ForceConstants, q: FloatArray, directions: FloatArray | None = None) -> FloatArray:
     """Return the mode energies of one set of force constants, shape (n_q, m), meV, ascending."""
-    return to_energies(np.linalg.eigvalsh(fcs.dynamical_matrices(q, directions)))
+    return to_energies(np.asarray(np.linalg.eigvalsh(fcs.dynamical_matrices(q, directions)), dtype=float))

@@ -21,9 +21,11 @@ def replace_when_complete(path: Path) -> Iterator[Path]:
     Raises
     ------
     InputError
-        If the folder cannot be made or written to.
+        If the folder cannot be made or written to, or ``path`` is a folder itself.
     """
     path = Path(path)
+    if path.is_dir():
+        raise InputError(f"{path} cannot be written", "it is a folder", "name a file in it")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         # The suffix is kept last, because writers choose their format by it.

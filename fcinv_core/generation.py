@@ -11,13 +11,15 @@ from pathlib import Path
 import numpy as np
 
 from fcinv_core.crystal import IntArray, read_structure
+from fcinv_core.dynamics import gpu
 from fcinv_core.errors import InputError
 from fcinv_core.files import write_text
 from fcinv_core.force_constants.phonopy_files import read_force_constants
-from fcinv_core.prior import Prior, prior_from_members
+from fcinv_core.prior import Member, Prior, prior_from_members
 from fcinv_core.qpath import DEFAULT_POINTS, standard_path
 from fcinv_core.sensitivity import Sensitivity, retained, sensitivity
-from fcinv_core.spectrum import Resolution, SpectralGrid
+from fcinv_core.spectrum import DEFAULT_BINS, Resolution
+from fcinv_core.stability import TOLERANCE
 from fcinv_core.training_set import TrainingSet, generate
 from fcinv_core.work_units import unit_map
 
@@ -41,8 +43,8 @@ class GenerationSettings:
         Seed of the drawing.
     n_points
         Points along the standard path.
-    grid, resolution
-        Energy bins and resolution; None for defaults that fit the samples.
+    energy_range, n_bins, resolution
+        Energy bins (meV) and resolution; None for defaults that fit the samples.
     supercell, born
         For force-constant files that do not hold them.
     spread
@@ -58,7 +60,8 @@ class GenerationSettings:
     others: str = "prior"
     seed: int = 0
     n_points: int = DEFAULT_POINTS
-    grid: SpectralGrid | None = None
+    energy_range: tuple[float, float] | None = None
+    n_bins: int = DEFAULT_BINS
     resolution: Resolution | None = None
     supercell: IntArray | None = None
     born: Path | None = None
@@ -78,15 +81,15 @@ def generate_training_set(
 ) -> TrainingSet:
     """Read an ensemble, analyse it, draw a training set, and write it with its table and pictures.
 
-    Beside ``out`` (training.h5) come training_force_constants.csv, training_sensitivity.png and
-    training_examples.png.
+    Beside ``out`` (training.h5) come training_force_constants.csv, training_ensemble.png,
+    training_sensitivity.png and training_examples.png.
 
     Raises
     ------
     InputError
         If a file cannot be used, or the ensemble gives no stable sets.
     """
-    from fcinv_core.plotting import plot_examples, plot_sensitivity
+    from fcinv_core.training_figures import plot_ensemble, plot_examples, plot_sensitivity
 
     if settings.n < 1:
         raise InputError(
@@ -100,16 +103,7 @@ def generate_training_set(
     ]
     prior = prior_from_members(members, spread=settings.spread)
     for member in prior.members:
-        verdict = member.stability
-        where = " ".join(f"{x:.3f}" for x in verdict.worst_q)
-        say(
-            f"  {Path(member.name).name}: "
-            + (
-                f"stable, {100 * member.asymmetry:.2g} % asymmetry removed"
-                if verdict.stable
-                else f"left out, imaginary mode of {-verdict.lowest_energy:.2f} meV at q = ({where})"
-            )
-        )
+        say(f"  {_verdict(member)}")
     path = standard_path(crystal, settings.n_points)
     found = sensitivity(prior, path)
     chosen = retained(prior, settings.retain, found)
@@ -124,16 +118,29 @@ def generate_training_set(
             settings.n,
             seed=settings.seed,
             others=settings.others,
-            grid=settings.grid,
+            energy_range=settings.energy_range,
+            n_bins=settings.n_bins,
             resolution=settings.resolution,
             store_spectra=settings.store_spectra,
+            device=gpu(),
             map_units=map_units,
             progress=progress,
         )
     write_text(out.with_name(f"{out.stem}_force_constants.csv"), force_constant_csv(prior, found, chosen))
+    plot_ensemble(prior, path, out.with_name(f"{out.stem}_ensemble.png"))
     plot_sensitivity(prior, found, chosen, out.with_name(f"{out.stem}_sensitivity.png"))
     plot_examples(training, out.with_name(f"{out.stem}_examples.png"))
     return training
+
+
+def _verdict(member: Member) -> str:
+    name, found = Path(member.name).name, member.stability
+    if found.stable:
+        asymmetry = 100 * member.asymmetry
+        return f"{name}: stable" + (f", {asymmetry:.2g} % asymmetry removed" if asymmetry > 1e-4 else "")
+    where = " ".join(f"{x:.3f}" for x in found.worst_q)
+    waves = "" if found.lowest_commensurate < -TOLERANCE else ", none where waves fit into the supercell"
+    return f"{name}: left out, imaginary mode of {-found.lowest:.2f} meV at q = ({where}){waves}"
 
 
 def member_files(given: Sequence[Path]) -> list[Path]:
@@ -165,8 +172,8 @@ def force_constant_table(prior: Prior, found: Sensitivity, chosen: IntArray) -> 
     width = max(len(prior.labels[k]) for k in chosen)
     lines = [f"  {'':5} {'':{width}}  {'reference':>9}  {'range of the ensemble':>23}  {'moves dispersion':>16}"]
     lines += [
-        f"  FC{k:<3} {prior.labels[k]:{width}}  {prior.mean[k]:9.4f}  {prior.lower[k]:10.4f} .. {prior.upper[k]:9.4f}"
-        f"  {found.rms[k]:8.2f} meV rms"
+        f"  FC{k:<3} {prior.labels[k]:{width}}  {prior.mean[k]:9.4f}"
+        f"  {prior.lower[k]:10.4f} .. {prior.upper[k]:9.4f}  {found.rms[k]:8.2f} meV rms"
         for k in chosen
     ]
     rest = prior.n_force_constants - len(chosen)

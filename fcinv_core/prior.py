@@ -156,10 +156,10 @@ def prior_from_members(members: Sequence[ForceConstants], *, spread: float | Non
         verdicts.append(judge(symmetric, points))
     stable = [k for k, verdict in enumerate(verdicts) if verdict.stable]
     if not stable:
-        worst = min(verdicts, key=lambda verdict: verdict.lowest_energy)
+        worst = min(verdicts, key=lambda verdict: verdict.lowest)
         raise InputError(
             f"none of the {len(members)} sets of force constants is stable",
-            f"the lowest energy is {worst.lowest_energy:.2f} meV (imaginary) at q = {worst.worst_q}",
+            f"the lowest energy is {worst.lowest:.2f} meV (imaginary) at q = {worst.worst_q}",
             "give sets without imaginary modes",
         )
     if len(stable) == 1 and spread is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import h5py
@@ -49,9 +50,8 @@ def write_prior(group: h5py.Group, prior: Prior) -> None:
         entry["values"] = member.values
         entry.attrs["name"] = member.name
         entry.attrs["asymmetry"] = member.asymmetry
-        entry.attrs["stable"] = member.stability.stable
-        entry.attrs["lowest_energy_mev"] = member.stability.lowest_energy
-        entry.attrs["worst_q"] = member.stability.worst_q
+        for name, value in asdict(member.stability).items():
+            entry.attrs[name] = value
 
 
 def read_prior(group: h5py.Group) -> Prior:
@@ -92,7 +92,7 @@ def read_prior(group: h5py.Group) -> Prior:
             polar["born"][()],
             polar["dielectric"][()],
             float(polar.attrs["factor"]),
-            str(polar.attrs["method"]),
+            "wang" if polar.attrs["method"] == "wang" else "gonze",
         )
     mean = group["mean"][()]
     unordered = np.empty_like(mean)
@@ -126,8 +126,10 @@ def _read_member(entry: Any) -> Member:
         values=entry["values"][()],
         asymmetry=float(entry.attrs["asymmetry"]),
         stability=Stability(
-            bool(entry.attrs["stable"]),
-            float(entry.attrs["lowest_energy_mev"]),
-            (float(q1), float(q2), float(q3)),
+            stable=bool(entry.attrs["stable"]),
+            lowest=float(entry.attrs["lowest"]),
+            worst_q=(float(q1), float(q2), float(q3)),
+            highest=float(entry.attrs["highest"]),
+            lowest_commensurate=float(entry.attrs["lowest_commensurate"]),
         ),
     )

@@ -18,6 +18,9 @@ from fcinv_core.errors import InputError
 #: Number of points along a path unless asked otherwise.
 DEFAULT_POINTS = 201
 
+#: A labelled q-point, in fractions of the primitive reciprocal basis.
+Point = tuple[str, tuple[float, float, float]]
+
 
 @dataclass(frozen=True, eq=False)
 class QPath:
@@ -102,7 +105,8 @@ def standard_path(crystal: Crystal, n_points: int = DEFAULT_POINTS) -> QPath:
     InputError
         If ``n_points`` is too small for the segments.
     """
-    return _path(crystal, list(crystal.high_symmetry_path), dict(crystal.high_symmetry_points), n_points)
+    points = crystal.high_symmetry_points
+    return _path(crystal, [((a, points[a]), (b, points[b])) for a, b in crystal.high_symmetry_path], n_points)
 
 
 def named_path(crystal: Crystal, text: str, n_points: int = DEFAULT_POINTS) -> QPath:
@@ -113,10 +117,11 @@ def named_path(crystal: Crystal, text: str, n_points: int = DEFAULT_POINTS) -> Q
     InputError
         If a label is not one of the crystal's high-symmetry points.
     """
-    points = dict(crystal.high_symmetry_points)
-    segments = []
+    points = crystal.high_symmetry_points
+    segments: list[tuple[Point, Point]] = []
     for piece in text.split("|"):
-        labels = [_canonical(label) for label in re.split(r"[\s,;–—-]+", piece.strip()) if label]
+        # A body-centred tetragonal crystal has a point G of its own.
+        labels = [a if a in points else _canonical(a) for a in re.split(r"[\s,;–—-]+", piece.strip()) if a]
         unknown = [label for label in labels if label not in points]
         if unknown or len(labels) < 2:
             raise InputError(
@@ -126,15 +131,16 @@ def named_path(crystal: Crystal, text: str, n_points: int = DEFAULT_POINTS) -> Q
                 else f"the piece {piece.strip()!r} has no two points",
                 f"use the points {' '.join(points)}, joined by '-', with '|' for a break",
             )
-        segments += list(itertools.pairwise(labels))
-    return _path(crystal, segments, points, n_points)
+        segments += itertools.pairwise([(label, points[label]) for label in labels])
+    return _path(crystal, segments, n_points)
 
 
 def path_from_file(crystal: Crystal, path: Path, n_points: int = DEFAULT_POINTS) -> QPath:
     """Return the path that a JSON file describes.
 
-    The file holds a list of pieces, each a list of [label, [q1, q2, q3]] with q in fractions of the primitive
-    reciprocal basis: [[["Γ", [0, 0, 0]], ["X", [0.5, 0, 0.5]]], ...].
+    The file holds a list of pieces, each a list of two or more [label, [q1, q2, q3]] with q in fractions of the
+    primitive reciprocal basis: [[["Γ", [0, 0, 0]], ["X", [0.5, 0, 0.5]]], ...]. One label may stand for several
+    points, such as Γ in several zones.
 
     Raises
     ------
@@ -142,63 +148,76 @@ def path_from_file(crystal: Crystal, path: Path, n_points: int = DEFAULT_POINTS)
         If the file does not hold such a list.
     """
     check_readable(path, "a path in JSON")
-    points: dict[str, tuple[float, float, float]] = {}
-    segments = []
+    segments: list[tuple[Point, Point]] = []
     try:
         for piece in json.loads(path.read_text(encoding="utf-8")):
+            points: list[Point] = []
             for label, (q1, q2, q3) in piece:
-                points[str(label)] = (float(q1), float(q2), float(q3))
-            segments += [(str(a[0]), str(b[0])) for a, b in itertools.pairwise(piece)]
+                q = (float(q1), float(q2), float(q3))
+                if not np.isfinite(q).all():
+                    raise ValueError(f"{label} lies at {q}")
+                points.append((str(label), q))
+            if len(points) < 2:
+                raise ValueError(f"the piece {piece} has no two points")
+            segments += itertools.pairwise(points)
+        if not segments:
+            raise ValueError("it is empty")
     except (ValueError, TypeError, KeyError, IndexError) as error:
         raise InputError(
             f"{path} does not describe a path", str(error), 'write [[["Γ", [0, 0, 0]], ["X", [0.5, 0, 0.5]]]]'
         ) from error
-    return _path(crystal, segments, points, n_points)
+    return _path(crystal, segments, n_points)
 
 
 def _canonical(label: str) -> str:
     return "Γ" if label.upper() in ("G", "GAMMA", "Γ") else label
 
 
-def _path(
-    crystal: Crystal,
-    segments: list[tuple[str, str]],
-    points: dict[str, tuple[float, float, float]],
-    n_points: int,
-) -> QPath:
-    ends = np.array([[points[a], points[b]] for a, b in segments])
+def _path(crystal: Crystal, segments: list[tuple[Point, Point]], n_points: int) -> QPath:
+    ends = np.array([[a[1], b[1]] for a, b in segments])
     lengths = np.linalg.norm((ends[:, 1] - ends[:, 0]) @ crystal.reciprocal_lattice, axis=1)
     joined = [k > 0 and segments[k - 1][1] == segments[k][0] for k in range(len(segments))]
+    if not lengths.all():
+        start, end = segments[int(lengths.argmin())]
+        raise InputError(
+            f"the segment {start[0]}-{end[0]} has no length",
+            f"both ends lie at {start[1]}",
+            "name two different ends",
+        )
     # Each piece needs one point more than it has intervals.
     n_intervals = n_points - joined.count(False)
-    if n_intervals < len(segments) or not lengths.all():
+    if n_intervals < len(segments):
         raise InputError(
             f"{n_points} points are too few for {len(segments)} segments",
-            "each segment needs two different ends",
+            f"each segment needs its two ends, {len(segments) + joined.count(False)} points in all",
             "ask for more points",
         )
     steps = _share(lengths, n_intervals)
 
-    q, distance, segment, direction, ticks = [], [], [], [], []
+    q: list[FloatArray] = []
+    distance: list[float] = []
+    segment: list[int] = []
+    direction: list[FloatArray] = []
+    ticks: list[tuple[int, str]] = []
     total = 0.0
     for k, (start, end) in enumerate(ends):
         last = k + 1 == len(segments) or not joined[k + 1]
         fractions = np.arange(steps[k] + last) / steps[k]
-        ticks.append((len(q), segments[k][0]))
+        ticks.append((len(q), segments[k][0][0]))
         q += list(start + fractions[:, None] * (end - start))
         distance += list(total + fractions * lengths[k])
         segment += [k] * len(fractions)
         direction += [end - start] * len(fractions)
         total += lengths[k]
         if last:
-            ticks.append((len(q) - 1, segments[k][1]))
+            ticks.append((len(q) - 1, segments[k][1][0]))
     return QPath(np.array(q), np.array(distance), np.array(segment), np.array(direction), tuple(ticks))
 
 
 def _share(lengths: FloatArray, n_intervals: int) -> IntArray:
     """Share intervals among segments by length: at least one each, the sum exact."""
     wanted = lengths / lengths.sum() * n_intervals
-    steps = np.maximum(np.floor(wanted), 1).astype(np.int64)
+    steps: IntArray = np.maximum(np.floor(wanted), 1).astype(np.int64)
     while steps.sum() != n_intervals:
         # Give to the segment whose step is coarsest, take from the one whose step is finest.
         if steps.sum() < n_intervals:

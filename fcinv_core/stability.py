@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import spglib
 
-from fcinv_core.crystal import Crystal, FloatArray
+from fcinv_core.crystal import Crystal, FloatArray, IntArray
 from fcinv_core.dynamics import mode_energies
 from fcinv_core.force_constants.pairs import ForceConstants
 
@@ -26,16 +26,23 @@ class Stability:
     Attributes
     ----------
     stable
-        Whether no energy lies below minus the tolerance.
-    lowest_energy
-        Lowest energy found, meV, negative where imaginary.
+        No energy lies below minus the tolerance.
+    lowest
+        The lowest energy that was found, meV; imaginary ones are negative.
     worst_q
-        Where, fractions of the primitive reciprocal basis.
+        Where: fractions of the primitive reciprocal basis.
+    highest
+        The highest energy that was found, meV.
+    lowest_commensurate
+        The lowest energy at the q-points whose waves fit into the supercell, meV: no interpolation there, so a
+        crystal that is unstable elsewhere alone may only need a larger supercell.
     """
 
     stable: bool
-    lowest_energy: float
+    lowest: float
     worst_q: tuple[float, float, float]
+    highest: float
+    lowest_commensurate: float
 
 
 def stability_points(crystal: Crystal) -> FloatArray:
@@ -47,7 +54,8 @@ def stability_points(crystal: Crystal) -> FloatArray:
     reciprocal = crystal.reciprocal_lattice
     lengths = np.linalg.norm(reciprocal, axis=1)
     mesh = np.maximum(2 * np.ceil(lengths / MESH_SPACING / 2), 2).astype(int)
-    cell = (crystal.lattice, crystal.positions, np.unique(crystal.symbols, return_inverse=True)[1])
+    species = np.unique(crystal.symbols, return_inverse=True)[1]
+    cell = (crystal.lattice.tolist(), crystal.positions.tolist(), species.tolist())
     mapping, grid = spglib.get_ir_reciprocal_mesh(mesh.tolist(), cell, is_shift=[0, 0, 0])
     irreducible = np.asarray(grid)[np.unique(mapping)] / mesh
 
@@ -63,16 +71,55 @@ def stability_points(crystal: Crystal) -> FloatArray:
     return np.asarray(points[np.sort(first)])
 
 
+def commensurate_points(supercell: IntArray) -> FloatArray:
+    """Return the q-points whose waves fit into a supercell, one for each primitive cell in it.
+
+    Parameters
+    ----------
+    supercell
+        Shape (3, 3) integers: rows in primitive vectors.
+
+    Returns
+    -------
+    Shape (n, 3), fractions of the primitive reciprocal basis, in [0, 1); Γ comes first.
+    """
+    n_cells = round(abs(float(np.linalg.det(supercell))))
+    # q.A is an integer for each row A of the supercell: q = A^-1 n. All of them are found among 0 <= n < n_cells,
+    # and those of the adjugate's columns generate them: sums of its columns over n_cells, modulo 1.
+    columns = np.rint(np.linalg.inv(supercell) * n_cells).astype(np.int64).T
+    points = {(0, 0, 0)}
+    for column in columns:
+        multiples = np.arange(n_cells)[:, None] * column
+        points = {
+            (int(a), int(b), int(c))
+            for start in points
+            for a, b, c in np.unique((multiples + start) % n_cells, axis=0)
+        }
+    return np.array(sorted(points)) / n_cells
+
+
 def judge(fcs: ForceConstants, q: FloatArray | None = None) -> Stability:
-    """Judge a set of force constants at q-points, shape (n, 3), by default those of `stability_points`."""
+    """Judge a set of force constants.
+
+    Parameters
+    ----------
+    fcs
+        The set.
+    q
+        Shape (n, 3): where, besides the commensurate points; by default at those of `stability_points`.
+    """
     points = stability_points(fcs.crystal) if q is None else q
-    lowest = mode_energies(fcs, points).min(axis=1)
+    commensurate = commensurate_points(fcs.supercell)
+    energies = mode_energies(fcs, np.vstack([points, commensurate]))
+    lowest = energies.min(axis=1)
     worst = int(lowest.argmin())
-    q1, q2, q3 = points[worst]
+    q1, q2, q3 = np.vstack([points, commensurate])[worst]
     return Stability(
         stable=bool(lowest[worst] >= -TOLERANCE),
-        lowest_energy=float(lowest[worst]),
+        lowest=float(lowest[worst]),
         worst_q=(float(q1), float(q2), float(q3)),
+        highest=float(energies.max()),
+        lowest_commensurate=float(lowest[len(points) :].min()),
     )
 
 

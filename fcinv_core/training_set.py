@@ -24,7 +24,14 @@ from fcinv_core.prior import Prior
 from fcinv_core.prior_hdf5 import read_prior, write_prior
 from fcinv_core.qpath import QPath
 from fcinv_core.sensitivity import Sensitivity
-from fcinv_core.spectrum import Resolution, SpectralGrid, render
+from fcinv_core.spectrum import (
+    DEFAULT_BINS,
+    Resolution,
+    SpectralGrid,
+    default_resolution,
+    grid_up_to,
+    render,
+)
 from fcinv_core.stability import TOLERANCE, stability_points
 from fcinv_core.work_units import MapUnits, map_in_process
 
@@ -60,6 +67,8 @@ class Sampling:
         Shape (n,): Gaussian from which the others are drawn, eV/Å²; zero sigma holds them at the reference.
     stability, path
         Dynamics at the points where stability is judged, and along the path.
+    device
+        Torch device that does the dynamics, or None for the processor.
     """
 
     seed: int
@@ -70,9 +79,19 @@ class Sampling:
     sigma: FloatArray
     stability: BornVonKarman
     path: BornVonKarman
+    device: str | None = None
 
     @classmethod
-    def around(cls, prior: Prior, path: QPath, retained: IntArray, *, seed: int, others: str = "prior") -> Sampling:
+    def around(
+        cls,
+        prior: Prior,
+        path: QPath,
+        retained: IntArray,
+        *,
+        seed: int,
+        others: str = "prior",
+        device: str | None = None,
+    ) -> Sampling:
         """Prepare the drawing of force constants.
 
         Parameters
@@ -88,6 +107,8 @@ class Sampling:
         others
             "prior": the other force constants are drawn from the Gaussian prior, conditional on stability;
             "reference": they are held at the reference, as in Sable et al., Digital Discovery 5, 1545 (2026).
+        device
+            Torch device for the dynamics, None for the processor.
         """
         sigma = prior.sigma.copy() if others == "prior" else np.zeros_like(prior.sigma)
         sigma[retained] = 0.0
@@ -105,6 +126,7 @@ class Sampling:
             sigma=sigma,
             stability=dynamics(stability_points(prior.crystal), None),
             path=dynamics(path.q, path.direction),
+            device=device,
         )
 
 
@@ -137,9 +159,9 @@ def draw_block(sampling: Sampling, index: int) -> Block:
     place = np.arange(_CANDIDATES)
     for start in range(0, len(sampling.stability.q), _ROUND):
         part = sampling.stability.at_points(slice(start, start + _ROUND))
-        stable = _is_stable(part.energies(values[place]))
+        stable = _is_stable(part.energies(values[place], device=sampling.device))
         place = place[stable]
-    energies = sampling.path.energies(values[place])
+    energies = sampling.path.energies(values[place], device=sampling.device)
     stable = _is_stable(energies)
     return Block(values[place[stable]], energies[stable], place[stable])
 
@@ -158,9 +180,11 @@ def generate(
     *,
     seed: int = 0,
     others: str = "prior",
-    grid: SpectralGrid | None = None,
+    energy_range: tuple[float, float] | None = None,
+    n_bins: int = DEFAULT_BINS,
     resolution: Resolution | None = None,
     store_spectra: bool = False,
+    device: str | None = None,
     map_units: MapUnits = map_in_process,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> TrainingSet:
@@ -172,14 +196,14 @@ def generate(
     ----------
     path
         The HDF5 file to write.
-    prior, qpath, retained, seed, others
+    prior, qpath, retained, seed, others, device
         See `Sampling.around`.
     found
         Sensitivity of the dispersion, kept in the file.
-    grid
-        Energy bins of spectra; default: from 0 to the highest energy drawn, rounded up to 5 meV, 100 bins.
+    energy_range, n_bins
+        Energy bins of spectra, meV; the default range holds the highest energy drawn, see `grid_up_to`.
     resolution
-        Default: a constant FWHM of 3 % of the grid's maximum.
+        Default: that of `default_resolution`.
     store_spectra
         Also write the spectra, for programs that do not render them.
     map_units
@@ -192,12 +216,12 @@ def generate(
     InputError
         If hardly any candidate is stable, or the file cannot be written.
     """
-    sampling = Sampling.around(prior, qpath, retained, seed=seed, others=others)
+    sampling = Sampling.around(prior, qpath, retained, seed=seed, others=others, device=device)
     with replace_when_complete(path) as temporary:
         with h5py.File(temporary, "w") as file:
             n_drawn, highest = _write_blocks(file, sampling, n, map_units, progress)
-            grid = grid or SpectralGrid(0.0, float(5 * np.ceil(highest / 5)), 100)
-            resolution = resolution or Resolution((0.03 * grid.maximum,))
+            grid = SpectralGrid(*energy_range, n_bins) if energy_range else grid_up_to(highest, n_bins)
+            resolution = resolution or default_resolution(grid)
             write_prior(file.create_group("prior"), prior)
             file["retained"] = np.asarray(retained)
             file["sensitivity/rms"], file["sensitivity/largest"] = found.rms, found.largest

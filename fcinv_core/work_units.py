@@ -17,6 +17,8 @@ MapUnits = Callable[[Callable[[Any, Any], Any], Any, Iterable[Any]], Iterator[An
 
 #: Units under way for each worker of a cluster: enough to keep it busy, few enough to keep memory flat.
 _UNITS_PER_WORKER = 4
+#: How long a scheduler may take to answer.
+_CONNECT_SECONDS = 10
 
 
 def map_in_process(function: Callable[[Any, Unit], Result], shared: Any, units: Iterable[Unit]) -> Iterator[Result]:
@@ -47,7 +49,7 @@ def unit_map(address: str | None) -> Iterator[MapUnits]:
             f"the cluster {address} cannot be used", "Dask is not installed", "run `pip install distributed`"
         ) from error
     try:
-        client = distributed.Client(address, timeout="10s", set_as_default=False)
+        client = distributed.Client(address, timeout=_CONNECT_SECONDS, set_as_default=False)
     except (OSError, TimeoutError, ValueError) as error:
         raise InputError(
             f"no Dask scheduler answers at {address}", str(error) or type(error).__name__, "check the address"

@@ -59,7 +59,7 @@ class Bonds:
     @cached_property
     def multiplicity(self) -> IntArray:
         """Number of images of each bond, shape (n_bonds,)."""
-        return np.bincount(self.bond, minlength=self.n_bonds)
+        return np.asarray(np.bincount(self.bond, minlength=self.n_bonds))
 
     @cached_property
     def images(self) -> IntArray:
@@ -91,10 +91,10 @@ class Bonds:
         np.minimum.at(length, label[self.bond], np.linalg.norm(self.vectors, axis=1))
         representative = self._best_images(label)
         keys = self._order_keys[representative]
-        order = np.lexsort((*keys.T[::-1], np.rint(length / SHELL_TOLERANCE)))
+        order = np.lexsort((*keys.T[::-1], np.rint(length / SHELL_TOLERANCE - 0.0123)))
         rank = np.empty(n_orbits, dtype=np.int64)
         rank[order] = np.arange(n_orbits)
-        return rank[label]
+        return np.asarray(rank[label])
 
     @cached_property
     def representatives(self) -> IntArray:
@@ -105,8 +105,7 @@ class Bonds:
     def _order_keys(self) -> IntArray:
         """Integer sort keys, shape (p, 5): vector in the conventional basis (descending), sites."""
         fractions = self.vectors @ np.linalg.inv(self.crystal.conventional_lattice)
-        keys = -np.rint(fractions * 1e4).astype(np.int64)
-        return np.column_stack([keys, self.first, self.second])
+        return np.column_stack([-ten_thousandths(fractions), self.first, self.second])
 
     def _best_images(self, orbits: IntArray) -> IntArray:
         """First image by sort key of each orbit, for orbits numbered as in ``orbits``, shape (n_bonds,)."""
@@ -139,7 +138,7 @@ class _PairTable:
 
 
 def bonds_within(crystal: Crystal, reach: float) -> Bonds:
-    """List all pairs closer than ``reach`` (Å) in the infinite crystal; each is a bond of its own.
+    """List all pairs within ``reach`` (Å) in the infinite crystal; each is a bond of its own.
 
     Raises
     ------
@@ -165,7 +164,7 @@ def bonds_in_supercell(crystal: Crystal, supercell: IntArray) -> Bonds:
         Shape (3, 3) integers: rows in primitive vectors. Operations of the space group that do not keep this
         lattice are left out, as they are by finite-displacement codes.
     """
-    phonon = Phonopy(crystal.to_phonopy(), np.asarray(supercell).T, primitive_matrix=np.eye(3))
+    phonon = Phonopy(crystal.to_phonopy(), np.asarray(supercell).T, primitive_matrix=np.eye(3), is_symmetry=False)
     vectors, multiplicity = phonon.primitive.get_smallest_vectors()
     index = np.array([phonon.primitive.p2p_map[s] for s in phonon.primitive.s2p_map])
     n_atoms, n_sites = len(index), crystal.n_sites
@@ -214,18 +213,17 @@ def bonds_of_pairs(crystal: Crystal, first: IntArray, second: IntArray, cells: I
 
 
 def pairs_within(crystal: Crystal, reach: float) -> tuple[IntArray, IntArray, IntArray]:
-    """Return first sites (p,), second sites (p,) and cells (p, 3) of all pairs closer than ``reach`` (Å)."""
+    """Return first sites (p,), second sites (p,) and cells (p, 3) of all pairs within ``reach`` (Å)."""
     # Planes of the lattice are 1/|b*| apart: so many cells lie within reach on either side.
     spacing = 1 / np.linalg.norm(np.linalg.inv(crystal.lattice), axis=0)
     n_cells = np.ceil(reach / spacing).astype(int) + 1
     grid = np.array(list(itertools.product(*(range(-n, n + 1) for n in n_cells))), dtype=np.int64)
     x = crystal.positions
-    first, second, cell = np.meshgrid(
-        np.arange(crystal.n_sites), np.arange(crystal.n_sites), np.arange(len(grid)), indexing="ij"
-    )
-    first, second, cell = first.ravel(), second.ravel(), cell.ravel()
+    shape = (crystal.n_sites, crystal.n_sites, len(grid))
+    first, second, cell = (index.ravel() for index in np.indices(shape))
     distance = np.linalg.norm((grid[cell] + x[second] - x[first]) @ crystal.lattice, axis=1)
-    near = (distance < reach) & (distance > 1e-6)
+    # All pairs of an orbit or none, also where the reach is a bond length.
+    near = (distance < reach + SHELL_TOLERANCE) & (distance > 1e-6)
     return first[near], second[near], grid[cell[near]]
 
 
@@ -236,6 +234,15 @@ def shells(lengths: FloatArray) -> IntArray:
     number = np.empty(len(lengths), dtype=np.int64)
     number[order] = np.cumsum(steps) + 1
     return number
+
+
+def ten_thousandths(fractions: FloatArray) -> IntArray:
+    """Round fractions to whole multiples of 1e-4.
+
+    Coordinates in files have few digits: the boundary between two roundings lies where none of them falls, so
+    that rounding noise does not decide.
+    """
+    return np.asarray(np.rint(fractions * 1e4 - 0.0123), dtype=np.int64)
 
 
 def _sites_of(crystal: Crystal, fractions: FloatArray) -> tuple[IntArray, IntArray]:

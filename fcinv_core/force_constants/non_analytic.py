@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,9 @@ from phonopy.harmonic.dynamical_matrix import DynamicalMatrixGL, DynamicalMatrix
 from phonopy.structure.cells import Primitive, get_supercell
 
 from fcinv_core.crystal import Crystal, FloatArray, IntArray
+
+if TYPE_CHECKING:
+    from phonopy.harmonic.dynamical_matrix import NacParams
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +45,11 @@ class NonAnalyticTerm:
     born: FloatArray
     dielectric: FloatArray
     factor: float
-    method: str = "gonze"
+    method: Literal["gonze", "wang"] = "gonze"
+
+    def phonopy_parameters(self) -> NacParams:
+        """Return what phonopy calls nac_params."""
+        return {"born": self.born, "dielectric": self.dielectric, "factor": self.factor, "method": self.method}
 
     @cached_property
     def _matrix(self) -> DynamicalMatrixGL | DynamicalMatrixWang:
@@ -54,12 +62,7 @@ class NonAnalyticTerm:
             np.zeros((self.crystal.n_sites, len(supercell), 3, 3)),
             supercell,
             primitive,
-            nac_params={
-                "born": self.born,
-                "dielectric": self.dielectric,
-                "factor": self.factor,
-                "method": self.method,
-            },
+            nac_params=self.phonopy_parameters(),
         )
         assert isinstance(matrix, DynamicalMatrixGL | DynamicalMatrixWang)
         return matrix
@@ -80,14 +83,26 @@ class NonAnalyticTerm:
         Shape (n, 3 s, 3 s), eV/Å²/amu, in the lattice phase convention of `ForceConstants`.
         """
         size = 3 * self.crystal.n_sites
+        q = _within_reach_of_sum(np.asarray(q, dtype=float))
         matrices = np.empty((len(q), size, size), dtype=complex)
         for k, point in enumerate(q):
-            at_gamma = np.allclose(point, 0, atol=1e-9)
-            direction = directions[k] if directions is not None and at_gamma else None
+            direction = directions[k] if directions is not None and not point.any() else None
             if direction is not None and np.allclose(direction, 0):
                 direction = None
             self._matrix.run(point, q_direction=direction)
             matrices[k] = self._matrix.dynamical_matrix
         # phonopy's phases contain the positions of the atoms, ours only lattice translations.
         phases = np.repeat(np.exp(2j * np.pi * q @ self.crystal.positions.T), 3, axis=1)
-        return phases[:, :, None] * matrices * phases.conj()[:, None, :]
+        return np.asarray(phases[:, :, None] * matrices * phases.conj()[:, None, :])
+
+
+def _within_reach_of_sum(q: FloatArray) -> FloatArray:
+    """Move q-points (n, 3) by reciprocal lattice vectors to where phonopy's sum over these holds.
+
+    The sum is cut off at a sphere around zero: for NaCl it is off by 7e-3 THz at most at fractions up to 1, where
+    we leave q alone so as to agree with phonopy, but by 6 THz at 2. All lattice points are Γ.
+    """
+    nearest = np.rint(q)
+    at_gamma = np.abs(q - nearest).max(axis=1, keepdims=True) < 1e-9
+    far = np.abs(q).max(axis=1, keepdims=True) > 1
+    return np.where(at_gamma, 0.0, np.where(far, q - nearest, q))

@@ -11,7 +11,7 @@ from scipy.sparse.linalg import splu
 
 from fcinv_core.crystal import Crystal, FloatArray, IntArray
 from fcinv_core.errors import InputError
-from fcinv_core.force_constants.bonds import Bonds, shells
+from fcinv_core.force_constants.bonds import Bonds, shells, ten_thousandths
 from fcinv_core.force_constants.pairs import ComplexArray, ForceConstants, fourier_sum
 
 _COMPONENTS = ("xx", "xy", "xz", "yx", "yy", "yz", "zx", "zy", "zz")
@@ -231,33 +231,33 @@ def _invariant_tensors(bonds: Bonds, rotations: FloatArray, representative: int)
     projector /= len(stabiliser)
     values, vectors = np.linalg.eigh((projector + projector.T) / 2)
     echelon, pivots = _reduced_row_echelon(vectors[:, values > 0.5].T)
-    return echelon.reshape(-1, 3, 3), pivots
+    return np.asarray(echelon.reshape(-1, 3, 3), dtype=float), pivots
 
 
 def _action(rotation: FloatArray, *, exchange: bool) -> FloatArray:
     """9 x 9 matrix of Φ -> R Φ R^T on row-major tensors; exchange of the atoms transposes Φ first."""
-    matrix = np.kron(rotation, rotation)
+    matrix: FloatArray = np.asarray(np.kron(rotation, rotation), dtype=float)
     return matrix.reshape(9, 3, 3).swapaxes(1, 2).reshape(9, 9) if exchange else matrix
 
 
 def _reduced_row_echelon(rows: FloatArray) -> tuple[FloatArray, list[int]]:
-    """Reduce the rows so that each has a 1 where all others have 0; leftmost well-conditioned pivots win."""
-    rows = rows.copy()
+    """Reduce orthonormal rows so that each has a 1 where all others have 0; leftmost well-conditioned pivots win.
+
+    Pivots follow from the space that the rows span, not from the basis that an eigensolver happens to give.
+    """
+    rest = rows.T @ rows
     pivots: list[int] = []
-    for done in range(len(rows)):
-        rest = np.abs(rows[done:]).max(axis=0)
-        rest[pivots] = 0
-        # A component within a factor two of the best keeps the basis well conditioned.
-        column = int(np.flatnonzero(rest > 0.5 * rest.max())[0])
-        pivot = done + int(np.abs(rows[done:, column]).argmax())
-        rows[[done, pivot]] = rows[[pivot, done]]
-        rows[done] /= rows[done, column]
-        others = np.arange(len(rows)) != done
-        rows[others] -= np.outer(rows[others, column], rows[done])
+    for _ in range(len(rows)):
+        size = np.diagonal(rest)
+        # A component within a factor two of the best keeps the basis well conditioned; 0.23 is no ratio of
+        # symmetry, so that rounding noise does not decide.
+        column = int(np.flatnonzero(size > 0.23 * size.max())[0])
+        rest = rest - np.outer(rest[:, column], rest[column]) / rest[column, column]
         pivots.append(column)
-    order = np.argsort(pivots)
-    rows[np.abs(rows) < 1e-12] = 0
-    return rows[order], [pivots[k] for k in order]
+    pivots.sort()
+    reduced = np.asarray(np.linalg.solve(rows[:, pivots], rows), dtype=float)
+    reduced[np.abs(reduced) < 1e-12] = 0
+    return reduced, pivots
 
 
 def _spread(bonds: Bonds, rotations: FloatArray, representative: int, basis: FloatArray) -> csr_array:
@@ -310,5 +310,5 @@ def _symmetric_on_site(tensors: csr_array, n_sites: int) -> tuple[csr_array, lis
 def _bond_label(bonds: Bonds, image: int) -> str:
     names = bonds.crystal.site_names
     fractions = bonds.vectors[image] @ np.linalg.inv(bonds.crystal.conventional_lattice)
-    text = " ".join(f"{round(x, 4) + 0.0:.4g}" for x in fractions)
+    text = " ".join(f"{x:.4g}" for x in ten_thousandths(fractions) / 1e4)
     return f"{names[bonds.first[image]]}-{names[bonds.second[image]]} ({text})"

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import lzma
+import tempfile
 import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any, Literal
 
+import h5py
 import numpy as np
 from phonopy import Phonopy
 from phonopy.file_IO import (
@@ -15,8 +21,8 @@ from phonopy.file_IO import (
     parse_FORCE_SETS,
     read_force_constants_hdf5,
 )
-from phonopy.interface.calculator import get_calculator_physical_units
 from phonopy.interface.phonopy_yaml import PhonopyYaml
+from phonopy.physical_units import get_calculator_physical_units
 from phonopy.structure.atoms import PhonopyAtoms
 from phonopy.structure.symmetry import symmetrize_borns_and_epsilon
 
@@ -36,6 +42,8 @@ from fcinv_core.force_constants.pairs import ForceConstants
 from fcinv_core.units import ROOT_TO_THZ
 
 _FORMS = "phonopy_params.yaml, FORCE_CONSTANTS, force_constants.hdf5 or FORCE_SETS"
+#: Relative norm by which exchange of two atoms may change a set: raw finite differences stay below a tenth.
+_EXCHANGE = 0.3
 
 
 def read_force_constants(
@@ -95,6 +103,7 @@ def from_phonopy(phonon: Phonopy, crystal: Crystal, *, source: str) -> ForceCons
         primitive.cell * units.distance_to_A,
         primitive.scaled_positions,
         list(primitive.symbols),
+        primitive.masses,
         name=source,
     )
 
@@ -118,10 +127,12 @@ def from_phonopy(phonon: Phonopy, crystal: Crystal, *, source: str) -> ForceCons
 
     lattice_rows = np.rint(phonon.supercell.cell @ np.linalg.inv(primitive.cell))
     supercell = np.rint(lattice_rows @ mapping.basis.T).astype(np.int64)
+    # An improper mapping turns the basis left-handed; its negative spans the same lattice, and phonopy takes it.
+    supercell *= round(np.sign(np.linalg.det(supercell)))
     non_analytic = None
     if phonon.nac_params is not None:
         non_analytic = _non_analytic(phonon, crystal, mapping.rotation, mapping.sites, supercell)
-    return ForceConstants(
+    fcs = ForceConstants(
         crystal=crystal,
         first=mapping.sites[first],
         second=mapping.sites[second],
@@ -131,37 +142,89 @@ def from_phonopy(phonon: Phonopy, crystal: Crystal, *, source: str) -> ForceCons
         non_analytic=non_analytic,
         source=source,
     )
+    _check_exchange(fcs)
+    return fcs
 
 
 def to_phonopy(fcs: ForceConstants) -> Phonopy:
-    """Put force constants into a phonopy object of the standard primitive cell and the set's supercell."""
+    """Put force constants into a phonopy object of the standard primitive cell.
+
+    Its supercell is the set's own if that holds all pairs the way phonopy shares them among images, else the
+    smallest multiple of the conventional cell that does.
+
+    Raises
+    ------
+    InputError
+        If a polar set reaches beyond its supercell, to which its non-analytic term is tied.
+    """
+    phonon = _in_supercell(fcs, fcs.supercell)
+    bare = replace(fcs, non_analytic=None)
+    again = replace(from_phonopy(phonon, fcs.crystal, source=fcs.source), non_analytic=None)
+    # q-points of no symmetry tell two sets of pairs apart.
+    probe = np.array([[0.137, 0.291, 0.413], [0.771, 0.059, 0.331]])
+    if not np.allclose(bare.dynamical_matrices(probe), again.dynamical_matrices(probe), rtol=0, atol=1e-8):
+        if fcs.non_analytic is not None:
+            raise InputError(
+                f"{fcs.source} does not fit into its supercell",
+                "its constants reach farther, and the non-analytic term of a polar crystal is tied to that cell",
+                "shorten the reach or start from a set of a larger supercell",
+            )
+        phonon = _in_supercell(fcs, _supercell_holding(fcs))
+    return phonon
+
+
+def _supercell_holding(fcs: ForceConstants) -> IntArray:
+    """Return the multiple of the conventional cell whose Wigner-Seitz cell holds all pairs that interact."""
+    interacting = np.abs(fcs.tensors).max(axis=(1, 2)) > 1e-12
+    reach = np.linalg.norm(fcs.bond_vectors[interacting], axis=1).max(initial=0.0)
+    heights = 1 / np.linalg.norm(np.linalg.inv(fcs.crystal.conventional_lattice), axis=0)
+    return np.asarray((np.floor(2 * reach / heights).astype(np.int64) + 1)[:, None] * fcs.crystal.conventional)
+
+
+def _in_supercell(fcs: ForceConstants, supercell: IntArray) -> Phonopy:
     crystal = fcs.crystal
-    phonon = Phonopy(crystal.to_phonopy(), fcs.supercell.T, primitive_matrix=np.eye(3))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*Point group symmetries of supercell", category=UserWarning)
+        phonon = Phonopy(crystal.to_phonopy(), supercell.T, primitive_matrix=np.eye(3))
     # Fold each pair into the supercell by its position; images that phonopy shares add up again.
     atoms = phonon.supercell
-    inverse = np.linalg.inv(fcs.supercell)
+    inverse = np.linalg.inv(supercell)
     site_of = np.array([phonon.primitive.p2p_map[s] for s in phonon.primitive.s2p_map])
-    cell_of = np.rint(atoms.scaled_positions @ fcs.supercell - crystal.positions[site_of]).astype(np.int64)
+    cell_of = np.rint(atoms.scaled_positions @ supercell - crystal.positions[site_of]).astype(np.int64)
     lookup = {_folded(site, cell, inverse): s for s, (site, cell) in enumerate(zip(site_of, cell_of, strict=True))}
     compact = np.zeros((crystal.n_sites, len(atoms), 3, 3))
     for i, j, cell, tensor in zip(fcs.first, fcs.second, fcs.cells, fcs.tensors, strict=True):
         compact[i, lookup[_folded(j, cell, inverse)]] += tensor
     phonon.force_constants = compact
     if fcs.non_analytic is not None:
-        term = fcs.non_analytic
-        phonon.nac_params = {
-            "born": term.born,
-            "dielectric": term.dielectric,
-            "factor": term.factor,
-            "method": term.method,
-        }
+        phonon.nac_params = fcs.non_analytic.phonopy_parameters()
     return phonon
 
 
 def write_phonopy_params(fcs: ForceConstants, path: Path | str) -> None:
-    """Write a phonopy_params.yaml with the force constants, which `phonopy.load` reads as it is."""
+    """Write a phonopy_params.yaml (.xz: compressed) with force constants, which `phonopy.load` reads as it is."""
     with replace_when_complete(Path(path)) as temporary:
         to_phonopy(fcs).save(temporary, settings={"force_constants": True, "displacements": False})
+        if temporary.suffix == ".xz":
+            temporary.write_bytes(lzma.compress(temporary.read_bytes()))
+
+
+def _check_exchange(fcs: ForceConstants) -> None:
+    """Refuse a set in which exchange of two atoms changes much: its atoms are not where the cell has them."""
+    forward = np.column_stack([fcs.first, fcs.second, fcs.cells])
+    backward = np.column_stack([fcs.second, fcs.first, -fcs.cells])
+    names, place = np.unique(np.vstack([forward, backward]), axis=0, return_inverse=True)
+    place = place.ravel()
+    difference = np.zeros((len(names), 3, 3))
+    np.add.at(difference, place[: len(forward)], fcs.tensors)
+    np.add.at(difference, place[len(forward) :], -np.swapaxes(fcs.tensors, 1, 2))
+    change = float(np.linalg.norm(difference) / max(float(np.linalg.norm(fcs.tensors)), 1e-12))
+    if change > _EXCHANGE:
+        raise InputError(
+            f"{fcs.source} does not fit its unit cell and supercell",
+            f"exchange of two atoms changes its force constants by {100 * change:.0f} %",
+            "check the structure file, the order of its atoms and the supercell",
+        )
 
 
 def _folded(site: int, cell: IntArray, inverse: FloatArray) -> tuple[int, ...]:
@@ -192,7 +255,7 @@ def _non_analytic(
         born=born / counts[:, None, None],
         dielectric=rotation @ dielectric @ rotation.T,
         factor=float(coulomb if factor is None else factor * coulomb / units.nac_factor),
-        method=str(params.get("method", "gonze")),
+        method=params.get("method", "gonze"),
     )
 
 
@@ -204,7 +267,8 @@ def _load(path: Path, structure: Path | None, supercell: IntArray | None, born: 
             if not _is_hdf5(path) and _is_phonopy_yaml(path):
                 phonon = _load_yaml(path)
             else:
-                phonon = _load_bare(path, structure, supercell)
+                with _unpacked(path) as plain:
+                    phonon = _load_bare(plain, path, structure, supercell)
             _add_born(phonon, path, born)
             if phonon.force_constants is None and phonon.dataset is not None:
                 _produce(phonon)
@@ -237,11 +301,24 @@ def _is_phonopy_yaml(path: Path) -> bool:
         return "phonopy:" in stream.read(2000)
 
 
+@contextlib.contextmanager
+def _unpacked(path: Path) -> Iterator[Path]:
+    """Yield a file's plain form: itself, or a temporary copy of what a .gz or .xz holds."""
+    unpack = {".xz": lzma.decompress, ".gz": gzip.decompress}.get(path.suffix.lower())
+    if unpack is None:
+        yield path
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        plain = Path(folder) / path.stem
+        plain.write_bytes(unpack(path.read_bytes()))
+        yield plain
+
+
 def _load_yaml(path: Path) -> Phonopy:
     content = PhonopyYaml()
     content.read(path)
     phonon = Phonopy(
-        content.unitcell,
+        _unit_cell_of(content, path),
         content.supercell_matrix,
         primitive_matrix="auto" if content.primitive_matrix is None else content.primitive_matrix,
         calculator=content.calculator,
@@ -260,69 +337,112 @@ def _load_yaml(path: Path) -> Phonopy:
     return phonon
 
 
-def _has_forces(dataset: dict[str, object]) -> bool:
+def _has_forces(dataset: Mapping[str, Any]) -> bool:
     atoms = dataset.get("first_atoms")
     return "forces" in dataset or (isinstance(atoms, list) and bool(atoms) and "forces" in atoms[0])
 
 
-def _load_bare(path: Path, structure: Path | None, supercell: IntArray | None) -> Phonopy:
-    """Load a form that holds no cell, with the unit cell of the structure file."""
+def _load_bare(plain: Path, path: Path, structure: Path | None, supercell: IntArray | None) -> Phonopy:
+    """Load a form that holds no cell, with the unit cell of the structure file; errors name it ``path``."""
     if structure is None:
         raise InputError(
             f"{path} holds no unit cell",
             f"of the forms {_FORMS} only the yaml does",
             "name the structure file that the set was computed for",
         )
-    n_unit, unit, matrix, primitive = _unit_cell(structure)
+    unit, matrix, primitive, calculator = _unit_cell(structure)
     if supercell is not None:
         matrix = np.diag(supercell) if np.ndim(supercell) == 1 else np.asarray(supercell)
-    if _is_hdf5(path):
-        constants = np.asarray(read_force_constants_hdf5(path))
-        n_atoms = constants.shape[1]
-    elif "CONSTANTS" in path.name.upper() or len(_first_line(path)) == 2:
-        constants = parse_FORCE_CONSTANTS(path)
-        n_atoms = constants.shape[1]
-    else:
-        constants = None
-        n_atoms = int(_first_line(path)[0])
-    matrix = _supercell_matrix(matrix, n_atoms, n_unit, path, structure)
-    phonon = Phonopy(unit, matrix, primitive_matrix=primitive)
-    if constants is None:
-        phonon.dataset = parse_FORCE_SETS(path, natom=n_atoms)
+    n_first, n_atoms = _hdf5_shape(plain, calculator) if _is_hdf5(plain) else _text_shape(plain)
+    matrix = _supercell_matrix(matrix, n_atoms, len(unit), path, structure)
+    phonon = Phonopy(unit, matrix, primitive_matrix=primitive, calculator=calculator)
+    if n_first is None:
+        phonon.dataset = parse_FORCE_SETS(plain, natom=len(phonon.supercell))
         return phonon
-    if len(constants) not in (len(phonon.primitive), n_atoms):
+    if n_first == len(unit) and n_first not in (len(phonon.primitive), n_atoms):
+        # Computed without looking for a primitive cell, as phonopy did before version 4.
+        phonon = Phonopy(unit, matrix, primitive_matrix="P", calculator=calculator)
+    if n_first not in (len(phonon.primitive), n_atoms):
         raise InputError(
             f"{path} does not fit {structure}",
-            f"it lists {len(constants)} first atoms where the primitive cell has {len(phonon.primitive)}",
+            f"it lists {n_first} first atoms where the primitive cell has {len(phonon.primitive)}",
             "name the structure file that the set was computed for",
         )
-    phonon.force_constants = constants
+    first_atoms = phonon.primitive.p2s_map
+    if _is_hdf5(plain):
+        phonon.force_constants = np.asarray(read_force_constants_hdf5(plain, p2s_map=first_atoms))
+    else:
+        phonon.force_constants = parse_FORCE_CONSTANTS(plain, p2s_map=first_atoms)
     return phonon
 
 
-def _unit_cell(structure: Path) -> tuple[int, PhonopyAtoms, IntArray | None, FloatArray | str]:
-    """Return the number of atoms, the unit cell, DIM and primitive matrix that a structure file states."""
+def _hdf5_shape(path: Path, calculator: str | None) -> tuple[int, int]:
+    """Number of first and second atoms of a force_constants.hdf5."""
+    with h5py.File(path, "r") as file:
+        name = next((name for name in ("fc2", "force_constants") if name in file), None)
+        if name is None:
+            raise ValueError("it holds no data set fc2 or force_constants")
+        n_first, n_atoms = file[name].shape[:2]
+        unit = file["physical_unit"][0].decode() if "physical_unit" in file else None
+    wanted = get_calculator_physical_units(calculator).force_constants_unit
+    if unit is not None and unit != wanted:
+        raise ValueError(f"its constants are in {unit} where the structure file implies {wanted}")
+    return int(n_first), int(n_atoms)
+
+
+def _text_shape(path: Path) -> tuple[int | None, int | None]:
+    """Number of first and second atoms of a FORCE_CONSTANTS; None and atoms, if it says, of a FORCE_SETS."""
+    with open(path, encoding="utf-8", errors="replace") as stream:
+        lines = (line.split() for line in stream if line.strip())
+        head, following = next(lines, []), next(lines, [])
+    if len(head) == 6:  # displacement and force of one atom in each line
+        return None, None
+    if not 1 <= len(head) <= 2 or not all(word.isdigit() for word in head):
+        raise ValueError("it does not begin with the number of atoms")
+    return (int(head[0]) if len(following) == 2 else None), int(head[-1])
+
+
+def _unit_cell_of(content: PhonopyYaml, path: Path) -> PhonopyAtoms:
+    if content.unitcell is None:
+        raise InputError(f"{path} holds no unit cell", "a phonopy yaml has one under unit_cell", "write it again")
+    return content.unitcell
+
+
+def _unit_cell(
+    structure: Path,
+) -> tuple[PhonopyAtoms, IntArray | None, FloatArray | Literal["auto"], str | None]:
+    """Return the unit cell, DIM, the primitive matrix and the calculator that a structure file states."""
     check_readable(structure, "the structure file")
     if _is_phonopy_yaml(structure):
         content = PhonopyYaml()
         content.read(structure)
-        primitive = "auto" if content.primitive_matrix is None else content.primitive_matrix
-        return len(content.unitcell), content.unitcell, content.supercell_matrix, primitive
+        primitive: FloatArray | Literal["auto"] = "auto"
+        if content.primitive_matrix is not None:
+            primitive = np.asarray(content.primitive_matrix, dtype=float)
+        return _unit_cell_of(content, structure), content.supercell_matrix, primitive, content.calculator
     lattice, positions, symbols, masses = read_cell(structure)
     cell = PhonopyAtoms(symbols=symbols, cell=lattice, scaled_positions=positions, masses=masses)
-    return len(cell), cell, None, "auto"
+    return cell, None, "auto", None
 
 
-def _supercell_matrix(matrix: IntArray | None, n_atoms: int, n_unit: int, path: Path, structure: Path) -> IntArray:
+def _supercell_matrix(
+    matrix: IntArray | None, n_atoms: int | None, n_unit: int, path: Path, structure: Path
+) -> IntArray:
     if matrix is not None:
         n_given = n_unit * round(abs(np.linalg.det(matrix)))
-        if n_given != n_atoms:
+        if n_atoms is not None and n_given != n_atoms:
             raise InputError(
                 f"{path} does not fit {structure}",
                 f"it is for {n_atoms} atoms while the supercell has {n_given}",
                 "check the structure file and --supercell",
             )
         return matrix
+    if n_atoms is None:
+        raise InputError(
+            f"the supercell of {path} is not known",
+            "the file does not say how many atoms it is for",
+            "say it with --supercell, or give a phonopy_disp.yaml as the structure",
+        )
     n = round((n_atoms / n_unit) ** (1 / 3))
     if n_unit * n**3 != n_atoms:
         raise InputError(
@@ -330,17 +450,12 @@ def _supercell_matrix(matrix: IntArray | None, n_atoms: int, n_unit: int, path: 
             f"its {n_atoms} atoms are not n x n x n times the {n_unit} of {structure}",
             "say it with --supercell, or check that the structure is the one the set was computed for",
         )
-    return np.eye(3, dtype=np.int64) * n
+    return np.asarray(np.eye(3, dtype=np.int64) * n)
 
 
 def _is_hdf5(path: Path) -> bool:
     with open(path, "rb") as stream:
         return stream.read(8) == b"\x89HDF\r\n\x1a\n"
-
-
-def _first_line(path: Path) -> list[str]:
-    with open(path, encoding="utf-8", errors="replace") as stream:
-        return stream.readline().split()
 
 
 def _add_born(phonon: Phonopy, path: Path, born: Path | str | None) -> None:
