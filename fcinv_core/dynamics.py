@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from fcinv_core.crystal import FloatArray, IntArray
 from fcinv_core.force_constants.pairs import ComplexArray, ForceConstants
@@ -107,8 +108,8 @@ class BornVonKarman:
 
         They turn the complex sum into one real matrix product.
         """
-        stacked = np.concatenate([self.reference[None], self.derivatives]).reshape(1 + len(self.derivatives), -1)
-        return np.asarray(stacked.view(float))
+        stacked = np.concatenate([self.reference[None], self.derivatives])
+        return np.asarray(stacked.reshape(len(stacked), -1).view(float))
 
     def energies(self, values: FloatArray, threads: int | None = None, device: str | None = None) -> FloatArray:
         """Return mode energies of one set (k,) or a batch (n, k): shape (n_q, m) or (n, n_q, m), meV, ascending.
@@ -129,7 +130,11 @@ class BornVonKarman:
             part = slice(start, start + size)
             energies[part] = to_energies(eigenvalues(batch[part]))
 
-        with ThreadPoolExecutor(1 if device else threads or os.cpu_count()) as pool:
+        # Chunks are the parallel units: BLAS threads inside them would only get in each other's way.
+        with (
+            threadpool_limits(1, user_api="blas"),
+            ThreadPoolExecutor(1 if device else threads or os.cpu_count()) as pool,
+        ):
             list(pool.map(run, range(0, len(batch), size)))
         return energies[0] if np.ndim(values) == 1 else energies
 

@@ -1,5 +1,6 @@
 """Training sets are stable, reproducible, complete, and refused when they are not."""
 
+import tracemalloc
 from pathlib import Path
 
 import h5py
@@ -93,12 +94,23 @@ def test_a_cluster_of_two_workers_writes_the_identical_file(
     distributed = pytest.importorskip("distributed")
     with (
         distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, processes=False, dashboard_address=None
+            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
         ) as cluster,
         unit_map(cluster.scheduler_address) as map_units,
     ):
         spread = make(tmp_path / "spread.h5", prior, map_units=map_units)
     assert sha256(spread.path) == sha256(training.path)
+
+
+def test_memory_does_not_grow_with_the_number_of_samples(prior: Prior, tmp_path: Path) -> None:
+    peaks = []
+    for n in (1500, 6000):
+        tracemalloc.start()
+        make(tmp_path / f"{n}.h5", prior, n, others="reference")
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    stored = 4500 * (41 * 3 * 4 + prior.n_force_constants * 8)
+    assert peaks[1] - peaks[0] < 0.1 * stored
 
 
 def test_an_unreachable_cluster_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
