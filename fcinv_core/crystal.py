@@ -198,6 +198,14 @@ class Crystal:
         numbers = {symbol: counts[symbol] // factor for symbol in ordered}
         return "".join(f"{symbol}{n if n > 1 else ''}" for symbol, n in numbers.items())
 
+    def sites_of(self, fractions: FloatArray) -> tuple[IntArray, IntArray]:
+        """Return which site each position (n, 3), in primitive fractions, falls on, and in which cell (n, 3)."""
+        difference = fractions[:, None, :] - self.positions[None, :, :]
+        offset = np.rint(difference)
+        distance = np.linalg.norm((difference - offset) @ self.lattice, axis=2)
+        site = distance.argmin(axis=1)
+        return site, offset[np.arange(len(site)), site].astype(np.int64)
+
     def conventional_cell(self) -> tuple[FloatArray, FloatArray, tuple[str, ...]]:
         """Return the conventional cell: lattice (3, 3) in rows, Å; m fractions (m, 3); m symbols.
 

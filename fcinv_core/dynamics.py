@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from fcinv_core.crystal import FloatArray, IntArray
+from fcinv_core.crystal import Crystal, FloatArray, IntArray
 from fcinv_core.force_constants.pairs import ComplexArray, ForceConstants
 from fcinv_core.force_constants.parametrisation import Parametrisation
 from fcinv_core.units import ROOT_TO_MEV
@@ -38,12 +38,16 @@ class BornVonKarman:
         Shape (k, n_q, m, m): B_k, 1/amu.
     reference_values
         Shape (k,): φ_ref, eV/Å².
+    real_basis
+        Shape (n_q, m, m): columns of a basis in which D is real, or None where the crystal has no centre of
+        inversion; see `real_basis`.
     """
 
     q: FloatArray
     reference: ComplexArray
     derivatives: ComplexArray
     reference_values: FloatArray
+    real_basis: ComplexArray | None = None
 
     @classmethod
     def at(
@@ -79,6 +83,7 @@ class BornVonKarman:
             reference=reference.dynamical_matrices(q, directions),
             derivatives=np.ascontiguousarray(np.moveaxis(derivatives, -1, 0)),
             reference_values=np.asarray(values)[chosen],
+            real_basis=real_basis(reference.crystal, np.asarray(q, dtype=float)),
         )
 
     def at_points(self, points: slice | IntArray) -> BornVonKarman:
@@ -88,6 +93,7 @@ class BornVonKarman:
             self.reference[points],
             np.ascontiguousarray(self.derivatives[:, points]),
             self.reference_values,
+            None if self.real_basis is None else self.real_basis[points],
         )
 
     @property
@@ -98,18 +104,25 @@ class BornVonKarman:
     def matrices(self, values: FloatArray) -> ComplexArray:
         """Return D for one set (k,) or a batch (n, k) of force constants: shape (n_q, m, m) or (n, n_q, m, m)."""
         shift = np.atleast_2d(values) - self.reference_values
-        flat = np.column_stack([np.ones(len(shift)), shift]) @ self._coefficients
-        batch: ComplexArray = flat.view(complex).reshape(len(shift), *self.reference.shape)
+        flat = self.reference.ravel() + shift @ self.derivatives.reshape(len(self.derivatives), -1)
+        batch: ComplexArray = flat.reshape(len(shift), *self.reference.shape)
         return np.asarray(batch[0]) if np.ndim(values) == 1 else batch
 
     @cached_property
-    def _coefficients(self) -> FloatArray:
-        """Reference and derivatives, shape (1 + k, 2 n_q m m), real and imaginary parts side by side.
+    def _coefficients(self) -> tuple[FloatArray, bool]:
+        """Reference and derivatives as real rows, shape (1 + k, ...), and whether D itself is real.
 
-        They turn the complex sum into one real matrix product.
+        They turn the sum over force constants into one real matrix product. Where the crystal has a centre of
+        inversion, D is turned into a real symmetric matrix of the same eigenvalues, which solvers do faster;
+        else real and imaginary parts stand side by side.
         """
         stacked = np.concatenate([self.reference[None], self.derivatives])
-        return np.asarray(stacked.reshape(len(stacked), -1).view(float))
+        if self.real_basis is not None:
+            turned = self.real_basis.conj().swapaxes(1, 2) @ stacked @ self.real_basis
+            # A raw set that breaks the inversion is not real in this basis.
+            if np.abs(turned.imag).max() < 1e-10 * np.abs(turned.real).max():
+                return np.ascontiguousarray(turned.real.reshape(len(stacked), -1)), True
+        return np.asarray(stacked.reshape(len(stacked), -1).view(float)), False
 
     def energies(self, values: FloatArray, threads: int | None = None, device: str | None = None) -> FloatArray:
         """Return mode energies of one set (k,) or a batch (n, k): shape (n_q, m) or (n, n_q, m), meV, ascending.
@@ -139,7 +152,10 @@ class BornVonKarman:
         return energies[0] if np.ndim(values) == 1 else energies
 
     def _eigenvalues(self, batch: FloatArray) -> FloatArray:
-        return np.asarray(np.linalg.eigvalsh(self.matrices(batch)), dtype=float)
+        coefficients, is_real = self._coefficients
+        flat = np.column_stack([np.ones(len(batch)), batch - self.reference_values]) @ coefficients
+        matrices = (flat if is_real else flat.view(complex)).reshape(len(batch), *self.reference.shape)
+        return np.asarray(np.linalg.eigvalsh(matrices), dtype=float)
 
     def modes(self, values: FloatArray) -> tuple[FloatArray, ComplexArray]:
         """Return energies (n_q, m), meV, and eigenvectors (n_q, m, m) in columns, of one set (k,)."""
@@ -160,6 +176,39 @@ class BornVonKarman:
         safe = np.abs(energies) > 1e-3
         slope = np.where(safe, 0.5 / np.where(safe, np.abs(root), 1.0), 0.0)
         return energies, ROOT_TO_MEV * slope[..., None] * quadratic
+
+
+def real_basis(crystal: Crystal, q: FloatArray) -> ComplexArray | None:
+    """Return a basis in which dynamical matrices of a centrosymmetric crystal are real, or None for others.
+
+    Inversion takes site i to site ī in the cell o_i, so that D_īj̄ = conj(D_ij) exp(2 pi i q.(o_j - o_i)): D
+    commutes with the antiunitary A, (A v)_ī = exp(-2 pi i q.o_i) conj(v_i), A² = 1. Vectors that A leaves alone
+    are a basis.
+
+    Parameters
+    ----------
+    crystal
+        The crystal.
+    q
+        Shape (n_q, 3): fractions of the primitive reciprocal basis.
+
+    Returns
+    -------
+    Shape (n_q, 3 s, 3 s), unitary, basis vectors in columns.
+    """
+    inversions = np.flatnonzero(np.all(crystal.rotations == -np.eye(3, dtype=int), axis=(1, 2)))
+    if not len(inversions):
+        return None
+    site, offset = crystal.sites_of(crystal.translations[inversions[0]] - crystal.positions)
+    phase = np.exp(-2j * np.pi * q @ offset.T)
+    sites = np.zeros((len(q), crystal.n_sites, crystal.n_sites), dtype=complex)
+    for i, image in enumerate(site):
+        if i == image:
+            sites[:, i, i] = np.sqrt(phase[:, i])
+        elif i < image:
+            sites[:, i, i], sites[:, image, i] = np.sqrt(0.5), np.sqrt(0.5) * phase[:, i]
+            sites[:, i, image], sites[:, image, image] = np.sqrt(0.5) * 1j, np.sqrt(0.5) * -1j * phase[:, i]
+    return np.asarray(np.einsum("qij,ab->qiajb", sites, np.eye(3)).reshape(len(q), 3 * len(site), 3 * len(site)))
 
 
 class _OnDevice:

@@ -72,7 +72,7 @@ class Bonds:
         for k in self.operations:
             w, t = crystal.rotations[k], crystal.translations[k]
             moved = crystal.positions @ w.T + t
-            site, offset = _sites_of(crystal, moved)
+            site, offset = crystal.sites_of(moved)
             first, second = site[self.first], site[self.second]
             cells = self.cells @ w.T + offset[self.second] - offset[self.first]
             rows.append(table.find(first, second, cells))
@@ -196,7 +196,7 @@ def bonds_of_pairs(crystal: Crystal, first: IntArray, second: IntArray, cells: I
     pairs = np.column_stack([first, second, cells])
     star = []
     for w, t in zip(crystal.rotations, crystal.translations, strict=True):
-        site, offset = _sites_of(crystal, crystal.positions @ w.T + t)
+        site, offset = crystal.sites_of(crystal.positions @ w.T + t)
         moved = pairs[:, 2:] @ w.T + offset[pairs[:, 1]] - offset[pairs[:, 0]]
         star.append(np.column_stack([site[pairs[:, 0]], site[pairs[:, 1]], moved]))
         star.append(np.column_stack([site[pairs[:, 1]], site[pairs[:, 0]], -moved]))
@@ -243,12 +243,3 @@ def ten_thousandths(fractions: FloatArray) -> IntArray:
     that rounding noise does not decide.
     """
     return np.asarray(np.rint(fractions * 1e4 - 0.0123), dtype=np.int64)
-
-
-def _sites_of(crystal: Crystal, fractions: FloatArray) -> tuple[IntArray, IntArray]:
-    """Return which site each position (n, 3) falls on, and in which cell (n, 3)."""
-    difference = fractions[:, None, :] - crystal.positions[None, :, :]
-    offset = np.rint(difference)
-    distance = np.linalg.norm((difference - offset) @ crystal.lattice, axis=2)
-    site = distance.argmin(axis=1)
-    return site, offset[np.arange(len(site)), site].astype(np.int64)

@@ -147,7 +147,7 @@ class Parametrisation:
             Indices of the parameters that are wanted; all by default.
         """
         chosen = self.tensors if select is None else self.tensors[:, select]
-        tensors = chosen.toarray().reshape(-1, 9, chosen.shape[1])
+        tensors = chosen.toarray().reshape(chosen.shape[0] // 9, 9, chosen.shape[1])
         return fourier_sum(q, self.crystal, self.first, self.second, self.cells, tensors)
 
     def project(self, fcs: ForceConstants) -> Projection:
