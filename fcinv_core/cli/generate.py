@@ -7,6 +7,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from fcinv_core.cli.options import (
+    add_force_constant_options,
+    add_spectrum_options,
+    energy_range,
+    resolution,
+    supercell,
+)
+
 DESCRIPTION = """\
 Draw sets of force constants around an ensemble, keep the dynamically stable ones, and write them with their
 mode energies along the standard q-path: the training set of `fcinv train`.
@@ -14,7 +22,7 @@ mode energies along the standard q-path: the training set of `fcinv train`.
 Give one file a force field (phonopy_params.yaml, FORCE_CONSTANTS, force_constants.hdf5 or FORCE_SETS), or the
 folder that `fcinv ensemble` made. The force constants of largest magnitude are drawn uniformly from -25 % to
 +150 % of the range that the ensemble spans (100 % is the largest magnitude: force fields are too soft); the
-others from the Gaussian prior. Beside the .h5 come a table (CSV) and two pictures."""
+others from the Gaussian prior. Beside the .h5 come a table (CSV) and pictures."""
 
 
 def add_parser(subparsers: Any) -> None:
@@ -55,32 +63,8 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--seed", type=int, default=0, help="the same seed gives the same set (default: %(default)s)"
     )
-    parser.add_argument(
-        "--points", type=int, default=201, help="points along the standard q-path (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--energy-range",
-        type=float,
-        nargs=2,
-        metavar=("MIN", "MAX"),
-        help="energies of spectra, meV (default: 0 to the highest mode drawn + 3 %%, rounded up to 5 meV)",
-    )
-    parser.add_argument("--energy-bins", type=int, default=100, help="number of energy bins (default: %(default)s)")
-    parser.add_argument(
-        "--fwhm",
-        type=float,
-        nargs="+",
-        metavar="C",
-        help="resolution FWHM(E) = C0 + C1 E + ..., meV (default: constant, 3 %% of the highest energy)",
-    )
-    parser.add_argument(
-        "--supercell",
-        type=int,
-        nargs="+",
-        metavar="N",
-        help="phonopy's DIM, 3 or 9 integers, for force-constant files that hold no cell",
-    )
-    parser.add_argument("--born", type=Path, metavar="FILE", help="BORN file of a polar crystal")
+    add_force_constant_options(parser)
+    add_spectrum_options(parser)
     parser.add_argument(
         "--spread", type=float, help="relative half-width of the ranges when only one set is given, such as 0.3"
     )
@@ -90,7 +74,6 @@ def add_parser(subparsers: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Do what the command line asks; return the exit code."""
-    from fcinv_core.cli.options import energy_range, resolution, supercell
     from fcinv_core.generation import GenerationSettings, generate_training_set
 
     settings = GenerationSettings(

@@ -7,6 +7,14 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fcinv_core.cli.options import (
+    add_force_constant_options,
+    add_spectrum_options,
+    energy_range,
+    resolution,
+    supercell,
+)
+
 if TYPE_CHECKING:
     from fcinv_core.crystal import Crystal
     from fcinv_core.qpath import QPath
@@ -50,46 +58,18 @@ def add_parser(subparsers: Any) -> None:
         help="phonopy_params.yaml, FORCE_CONSTANTS, force_constants.hdf5 or FORCE_SETS",
     )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the results")
-    parser.add_argument(
-        "--supercell",
-        type=int,
-        nargs="+",
-        metavar="N",
-        help="phonopy's DIM for STRUCTURE, 3 or 9 integers, where the files do not say it and it is not n n n",
-    )
-    parser.add_argument(
-        "--born",
-        type=Path,
-        metavar="FILE",
-        help="BORN file of a polar crystal (default: BORN beside the force constants)",
-    )
+    add_force_constant_options(parser)
     parser.add_argument(
         "--path",
         metavar="PATH",
         help='points joined by "-", breaks as "|", such as "Γ-X-U|K-Γ" (G for Γ), or a .json file '
         "[[[label, [q1, q2, q3]], ...], ...] (default: the standard path of the crystal)",
     )
-    parser.add_argument("--points", type=int, default=201, help="points along the path (default: %(default)s)")
-    parser.add_argument(
-        "--energy-range",
-        type=float,
-        nargs=2,
-        metavar=("MIN", "MAX"),
-        help="energies of the spectrum, meV (default: 0 to the highest mode + 3 %%, rounded up to 5 meV)",
-    )
-    parser.add_argument("--energy-bins", type=int, default=100, help="number of energy bins (default: %(default)s)")
-    parser.add_argument(
-        "--fwhm",
-        type=float,
-        nargs="+",
-        metavar="C",
-        help="resolution FWHM(E) = C0 + C1 E + C2 E² ..., meV (default: constant, 3 %% of the highest energy)",
-    )
+    add_spectrum_options(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Do what the command line asks; return the exit code."""
-    from fcinv_core.cli.options import energy_range, resolution, supercell
     from fcinv_core.crystal import read_structure
     from fcinv_core.files import sha256
     from fcinv_core.force_constants.phonopy_files import read_force_constants
