@@ -25,6 +25,8 @@ IntArray = NDArray[np.int64]
 #: Positions closer than this (Å) are the same when symmetry is searched: files round to four digits ("0.3333"),
 #: relaxed structures are off by a few 1e-3 Å, and no distortion as small matters to phonons.
 SYMMETRY_TOLERANCE = 1e-2
+#: Tolerances (Å) that are tried; spglib moves atoms by up to the tolerance, so the finest that suffices is used.
+_TOLERANCES = (1e-5, 1e-4, 1e-3, SYMMETRY_TOLERANCE)
 #: Largest principal strain between two cells that still count as the same crystal: thermal expansion and
 #: the choice of density functional stay below 3 %.
 STRAIN_TOLERANCE = 0.045
@@ -116,7 +118,8 @@ class Crystal:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                standard = seekpath.get_path((frame, fractions, species), symprec=SYMMETRY_TOLERANCE)
+                tolerance = _sufficient_tolerance(frame, fractions, species)
+                standard = seekpath.get_path((frame, fractions, species), symprec=tolerance)
         except Exception as error:  # seekpath and spglib raise their own kinds, also for overlapping atoms
             raise InputError(
                 f"the symmetry of {name} cannot be determined",
@@ -128,7 +131,7 @@ class Crystal:
             np.mod(np.array(standard["primitive_positions"]), 1.0),
             np.array(standard["primitive_types"]),
         )
-        dataset = spglib.get_symmetry_dataset(_spglib_cell(*primitive), symprec=SYMMETRY_TOLERANCE)
+        dataset = spglib.get_symmetry_dataset(_spglib_cell(*primitive), symprec=tolerance)
         if dataset is None:
             raise InputError(
                 f"the symmetry of {name} cannot be determined",
@@ -435,6 +438,14 @@ def _spglib_cell(
 ) -> tuple[list[list[float]], list[list[float]], list[int]]:
     """Bring a cell into the form that spglib declares."""
     return lattice.tolist(), positions.tolist(), np.asarray(species).tolist()
+
+
+def _sufficient_tolerance(lattice: FloatArray, positions: FloatArray, species: list[int]) -> float:
+    """Find the finest tolerance (Å) at which spglib sees as many operations as at any."""
+    cell = _spglib_cell(lattice, positions, species)
+    datasets = [spglib.get_symmetry_dataset(cell, symprec=tolerance) for tolerance in _TOLERANCES]
+    counts = [0 if dataset is None else len(dataset.rotations) for dataset in datasets]
+    return _TOLERANCES[int(np.argmax(counts))]
 
 
 def _reduced(lattice: FloatArray) -> FloatArray:

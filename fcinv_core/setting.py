@@ -47,6 +47,7 @@ def choose_setting(
     -------
     Positions (n, 3) in [0, 1) of the sites in their new order, and the old index of each site (n,).
     """
+    positions = _symmetric(lattice, positions, rotations, translations)
     axes = _free_axes(rotations)
     descriptions = []
     for turn, shift in _normaliser(lattice, rotations, translations, axes):
@@ -59,6 +60,20 @@ def choose_setting(
     order = orders[best]
     chosen = coordinates[best][order]
     return np.where(np.abs(chosen) < 1e-9, 0.0, np.mod(chosen, 1.0)), order
+
+
+def _symmetric(
+    lattice: FloatArray, positions: FloatArray, rotations: IntArray, translations: FloatArray
+) -> FloatArray:
+    """Move positions (n, 3) to where the operations hold exactly: a search for symmetry has a tolerance."""
+    shift = np.zeros_like(positions)
+    for rotation, translation in zip(rotations, translations, strict=True):
+        moved = positions @ rotation.T + translation
+        difference = moved[:, None, :] - positions
+        difference -= np.rint(difference)
+        target = np.linalg.norm(difference @ lattice, axis=2).argmin(axis=1)
+        shift[target] += difference[np.arange(len(target)), target]
+    return np.asarray(positions + shift / len(rotations))
 
 
 def _normaliser(

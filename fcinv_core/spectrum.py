@@ -23,6 +23,8 @@ DEFAULT_RELATIVE_FWHM = 0.03
 _RANGE_STEP = 5.0
 #: Beyond so many standard deviations a line is cut off; what is left out is 2e-6 of its area.
 _LINE_REACH = 4.75
+#: Energies above minus this (meV) are 0: acoustic modes at Γ come out with either sign.
+_ZERO = 1e-3
 
 
 @dataclass(frozen=True)
@@ -129,11 +131,11 @@ def render(
     Parameters
     ----------
     energies
-        Shape (..., s): energies of s modes, meV; negative (imaginary) ones are left out.
+        Shape (..., s): energies of s modes, meV; negative (imaginary) ones are left out, but for rounding noise.
     grid
         Energy bins.
     resolution
-        Width of the lines, at each mode's energy.
+        Width of the lines, at each mode's energy; above the grid, that at its end.
     weights
         Shape (..., s): weight of each mode; 1 by default.
 
@@ -164,14 +166,15 @@ def _render(  # type: ignore[no-untyped-def]
 ):
     """Fill ``spectra`` (n, bins) from ``energies`` (n, s); ``weights`` is (n, s) or (1, 1) for equal ones."""
     n_bins = spectra.shape[1]
-    one_weight = weights.shape[1] == 1 and energies.shape[1] != 1
+    one_weight = weights.size == 1
     reach = _LINE_REACH
     for row in numba.prange(len(energies)):
         line = np.zeros(n_bins)
         for mode in range(energies.shape[1]):
-            energy = energies[row, mode]
-            if energy < 0:
+            # Also leaves out what is not a number.
+            if not energies[row, mode] > -_ZERO:
                 continue
+            energy = max(energies[row, mode], 0.0)
             place = min(energy / table_step, len(sigma_table) - 1.001)
             index = int(place)
             sigma = sigma_table[index] + (place - index) * (sigma_table[index + 1] - sigma_table[index])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import warnings
 from typing import Any
@@ -124,18 +125,21 @@ CELLS: dict[str, Cell] = {
 }
 
 
+@functools.cache
 def crystal(name: str) -> Crystal:
     """The standard crystal of one of `CELLS`."""
     return Crystal.from_cell(*CELLS[name])
 
 
-def written_differently(cell: Cell, seed: int, scale: float = 1.0) -> Cell:
+def written_differently(cell: Cell, seed: int, scale: float = 1.0, *, right_handed: bool = False) -> Cell:
     """The same crystal as another file might have it: turned, another cell or supercell, shifted, shuffled."""
     frame, fractions, symbols = cell
     rng = np.random.default_rng(seed)
     matrix = np.zeros((3, 3))
     while round(abs(np.linalg.det(matrix))) not in (1, 2):
         matrix = rng.integers(-1, 2, (3, 3))
+    if right_handed:
+        matrix = matrix * round(np.sign(np.linalg.det(matrix @ frame)))
     corners = np.array(list(itertools.product(range(-3, 4), repeat=3)))
     inside = ((fractions[:, None, :] + corners) @ np.linalg.inv(matrix)).reshape(-1, 3)
     kept = np.all((inside > -1e-7) & (inside < 1 - 1e-7), axis=1)
@@ -185,25 +189,44 @@ def random_phonopy(
 def stable_phonopy(cell: Cell, supercell: ArrayLike, seed: int = 0) -> Phonopy:
     """phonopy's object with random force constants of all symmetries and no imaginary modes.
 
-    The sum rule is kept: on-site terms grow together with springs to all other atoms.
+    Equal springs in all directions between all atoms outweigh what is random; the sum rule is kept.
     """
     phonon = random_phonopy(cell, supercell, seed)
-    constants = 0.05 * np.array(phonon.force_constants)
-    lengths, n_atoms = _shortest(phonon), len(phonon.supercell)
-    springs = -np.exp(-((lengths / 2.5) ** 2))[:, :, None, None] * np.eye(3)
-    springs[np.arange(n_atoms), np.arange(n_atoms)] = 0
-    springs[np.arange(n_atoms), np.arange(n_atoms)] = -springs.sum(axis=1)
-    phonon.force_constants = constants + 10 * springs
+    lengths, _ = _shortest(phonon)
+    springs = _with_sum_rule(-np.exp(-((lengths / 2.5) ** 2))[:, :, None, None] * np.eye(3))
+    phonon.force_constants = 10 * springs + 0.05 * np.asarray(phonon.force_constants)
     return phonon
 
 
-def _shortest(phonon: Phonopy) -> FloatArray:
-    """Distances (n, n), Å, between all atoms of a supercell over their nearest images."""
+def bonded_phonopy(cell: Cell, supercell: ArrayLike, seed: int = 0) -> Phonopy:
+    """The same with springs stiffer along the bond than across, so that modes of generic q lie apart."""
+    phonon = random_phonopy(cell, supercell, seed)
+    lengths, along = _shortest(phonon)
+    springs = _with_sum_rule(-np.exp(-((lengths / 2.0) ** 2))[:, :, None, None] * (along + 0.25 * np.eye(3)))
+    phonon.force_constants = 4 * springs / np.abs(springs).max() + 0.02 * np.asarray(phonon.force_constants)
+    return phonon
+
+
+def _with_sum_rule(springs: FloatArray) -> FloatArray:
+    """Fill in on-site terms (n, n, 3, 3) that make translations free."""
+    every = np.arange(len(springs))
+    springs[every, every] = 0
+    springs[every, every] = -springs.sum(axis=1)
+    return springs
+
+
+def _shortest(phonon: Phonopy) -> tuple[FloatArray, FloatArray]:
+    """Distances (n, n), Å, of all atoms over their nearest images, and the projector (n, n, 3, 3) along these."""
     atoms = phonon.supercell
     difference = atoms.scaled_positions[:, None] - atoms.scaled_positions[None]
     corners = np.array(list(itertools.product((-1, 0, 1), repeat=3)))
-    images = (difference - np.rint(difference))[..., None, :] + corners
-    return np.linalg.norm(images @ atoms.cell, axis=-1).min(axis=-1)
+    images = ((difference - np.rint(difference))[..., None, :] + corners) @ atoms.cell
+    lengths = np.linalg.norm(images, axis=-1)
+    shortest = lengths.min(axis=-1)
+    nearest = lengths < shortest[..., None] + 1e-5
+    units = np.where(nearest[..., None], images, 0.0) / np.maximum(shortest, 1e-9)[..., None, None]
+    along = np.einsum("ijcx,ijcy->ijxy", units, units) / nearest.sum(axis=-1)[..., None, None]
+    return shortest, along
 
 
 def phonopy_frequencies(

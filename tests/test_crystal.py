@@ -172,6 +172,12 @@ def test_noise_of_a_relaxation_does_not_lower_the_symmetry() -> None:
     assert Crystal.from_cell(frame, fractions + noise, symbols).space_group_number == 136
 
 
+@pytest.mark.parametrize(("name", "seed"), [("quartz", 123), ("ZrO2", 157)])
+def test_a_tolerant_search_does_not_move_exact_positions(name: str, seed: int) -> None:
+    """With a tolerance of 0.01 Å spglib shifts the oxygens of these cells by 0.004 Å."""
+    assert_same(crystal(name), Crystal.from_cell(*written_differently(CELLS[name], seed)))
+
+
 def test_a_real_distortion_is_kept() -> None:
     """The titanium of BaTiO3 is 0.05 Å off the centre at room temperature."""
     fractions = CELLS["SrTiO3"][1] + [[0, 0, 0], [0, 0, 0.0135], [0, 0, 0], [0, 0, 0], [0, 0, 0]]
@@ -236,9 +242,10 @@ def test_other_cells_of_the_crystal_map_without_strain(name: str, seed: int) -> 
     check_mapping(crystal(name), written_differently(CELLS[name], seed + 20), 1e-6)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=25)
 @given(
-    st.sampled_from(NAMES),
+    # Of axes that differ by less than the strain nobody can say which is which.
+    st.sampled_from([name for name in NAMES if name != "orthorhombic"]),
     st.integers(0, 10_000),
     st.sampled_from([0.01, 0.03, 0.035]),
 )

@@ -25,6 +25,9 @@ The usual order of work:
     fcinv ensemble POSCAR --out fcs/                        how far force fields disagree on the crystal
     fcinv generate POSCAR --force-constants fcs/ --out training.h5
                                                             spectra that a network learns the inversion from
+    fcinv check EVENTS.nxs --structure POSCAR               orientation, elastic line, powder lines, coverage
+    fcinv fold EVENTS.nxs --structure POSCAR --out folded.nxs
+                                                            I(q, E) in one Brillouin zone, errors, zone classes
 
 `fcinv COMMAND --help` says what a command reads, writes and can be told."""
 
@@ -69,7 +72,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command line."""
-    from fcinv_core.cli import ensemble, generate, simulate
+    from fcinv_core.cli import check, ensemble, fold, generate, simulate
 
     parser = argparse.ArgumentParser(
         prog="fcinv",
@@ -79,6 +82,6 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"fcinv {__version__}")
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND")
-    for command in (simulate, ensemble, generate):
+    for command in (simulate, ensemble, generate, check, fold):
         command.add_parser(subparsers)
     return parser

@@ -1,0 +1,1 @@
+"""Tests of fcinv_core.folding."""
