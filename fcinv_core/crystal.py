@@ -175,6 +175,11 @@ class Crystal:
         """Conventional basis vectors in rows, shape (3, 3), Å."""
         return np.asarray(self.conventional @ self.lattice)
 
+    @property
+    def cell_parameters(self) -> tuple[float, float, float, float, float, float]:
+        """a, b, c (Å) and alpha, beta, gamma (degrees) of the conventional cell."""
+        return _cell_parameters(self.conventional_lattice)
+
     @cached_property
     def cartesian_rotations(self) -> FloatArray:
         """Rotation parts of the space group in the Cartesian frame, shape (g, 3, 3)."""
@@ -232,7 +237,7 @@ class Crystal:
 
     def describe(self) -> str:
         """One line for people: formula, space group, conventional cell."""
-        a, b, c, alpha, beta, gamma = _cell_parameters(self.conventional_lattice)
+        a, b, c, alpha, beta, gamma = self.cell_parameters
         return (
             f"{self.formula}, space group {self.space_group_symbol} ({self.space_group_number}), "
             f"a {a:.4f} b {b:.4f} c {c:.4f} Å, α {alpha:.2f} β {beta:.2f} γ {gamma:.2f}°, "

@@ -1,8 +1,4 @@
-"""Direct-geometry spectrometers: detectors, energy resolution, kinematics and the orientation of the sample.
-
-Frame of the laboratory as in Mantid: z along the beam, y up, right-handed. Energy transfer E = Ei - Ef, positive
-where the neutron loses energy; momentum transfer Q = ki - kf, 1/Å with the 2 pi.
-"""
+"""Direct-geometry spectrometers: where their detectors stand, and their energy resolution."""
 
 from __future__ import annotations
 
@@ -10,15 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
-from scipy import constants
 
 from fcinv_core.crystal import FloatArray, IntArray
 from fcinv_core.errors import InputError
+from fcinv_core.events.experiment import Detectors
 from fcinv_core.spectrum import Resolution
 
-#: hbar² / 2 m of the neutron, meV Å²: E = 2.0721 k².
-HBAR2_PER_TWO_NEUTRON_MASSES = constants.hbar**2 / (2 * constants.neutron_mass) / constants.e * 1e23
 #: Width of the one-inch ³He tubes that all these instruments use, m.
 _TUBE_WIDTH = 0.0254
 #: Tubes in a pack.
@@ -97,46 +90,6 @@ class Instrument:
     setting: str
     source: str
     bank_turns: bool = False
-
-
-@dataclass(frozen=True, eq=False)
-class Detectors:
-    """Detector pixels, or groups of them.
-
-    Attributes
-    ----------
-    ids
-        Shape (n,): detector numbers, from 1.
-    two_theta
-        Shape (n,): scattering angle, radians.
-    azimuth
-        Shape (n,): angle about the beam from +x towards +y, radians in (-pi, pi].
-    distance
-        Shape (n,): from the sample, m.
-    solid_angle
-        Shape (n,): sr.
-    """
-
-    ids: IntArray
-    two_theta: FloatArray
-    azimuth: FloatArray
-    distance: FloatArray
-    solid_angle: FloatArray
-
-    def __len__(self) -> int:
-        return len(self.ids)
-
-    @property
-    def directions(self) -> FloatArray:
-        """Unit vectors from the sample, shape (n, 3), laboratory frame."""
-        return np.stack(
-            [
-                np.sin(self.two_theta) * np.cos(self.azimuth),
-                np.sin(self.two_theta) * np.sin(self.azimuth),
-                np.cos(self.two_theta),
-            ],
-            axis=1,
-        )
 
 
 _PYCHOP = (
@@ -338,6 +291,7 @@ def detectors(instrument: Instrument, spacing: float = 0.0, bank_angle: float | 
         two_theta=np.arctan2(np.hypot(position[:, 0], position[:, 1]), position[:, 2]),
         azimuth=np.arctan2(position[:, 1], position[:, 0]),
         distance=distance,
+        masked=np.zeros(len(position), dtype=bool),
         solid_angle=solid_angle,
     )
 
@@ -407,87 +361,3 @@ def resolution(instrument: Instrument, ei: float, elastic_fwhm: float | None = N
     scale = 1.0 if elastic_fwhm is None else elastic_fwhm / (ei * np.sqrt(sum(squares)))
     fitted = np.polynomial.Polynomial.fit(fraction * ei, scale * fwhm, _RESOLUTION_DEGREE).convert()
     return Resolution(tuple(float(c) for c in fitted.coef))
-
-
-def wavenumber(energy: ArrayLike) -> FloatArray:
-    """Return the wavenumber of neutrons, 1/Å, of energies in meV, any shape."""
-    return np.asarray(np.sqrt(np.asarray(energy, dtype=float) / HBAR2_PER_TWO_NEUTRON_MASSES))
-
-
-def flux_ratio(ei: float, energy: ArrayLike) -> FloatArray:
-    """Return kf / ki at energy transfers (meV), any shape; 0 where the neutron has not enough energy to lose."""
-    return np.asarray(np.sqrt(np.maximum(1 - np.asarray(energy, dtype=float) / ei, 0.0)))
-
-
-def momentum_transfer(directions: FloatArray, ei: float, energy: ArrayLike) -> FloatArray:
-    """Return Q = ki - kf in the laboratory frame, shape (..., 3), 1/Å.
-
-    Parameters
-    ----------
-    directions
-        Shape (..., 3): unit vectors of the scattered neutrons.
-    ei
-        Incident energy, meV.
-    energy
-        Energy transfer, meV, of a shape that broadcasts against that of ``directions`` without the last axis.
-
-    Raises
-    ------
-    InputError
-        If an energy transfer is larger than the incident energy.
-    """
-    final = ei - np.asarray(energy, dtype=float)
-    if final.size and final.min() < 0:
-        raise InputError(
-            f"neutrons of {ei} meV cannot lose {ei - final.min():.4g} meV",
-            "the energy transfer is larger than the incident energy",
-            "shorten the energy range",
-        )
-    return np.asarray([0.0, 0.0, float(wavenumber(ei))] - wavenumber(final)[..., None] * directions)
-
-
-def momentum_length(two_theta: ArrayLike, ei: float, energy: ArrayLike) -> FloatArray:
-    """Return |Q|, 1/Å, at scattering angles (radians) and energy transfers (meV): the cosine rule."""
-    ki, kf = wavenumber(ei), wavenumber(ei - np.asarray(energy, dtype=float))
-    return np.asarray(np.sqrt(np.maximum(ki**2 + kf**2 - 2 * ki * kf * np.cos(two_theta), 0.0)))
-
-
-def goniometer_rotation(psi: float) -> FloatArray:
-    """Return R of Q_lab = R Q_sample for a turn by ``psi`` degrees about the vertical, shape (3, 3).
-
-    Counter-clockwise seen from above, as Mantid's SetGoniometer(Axis0="psi,0,1,0,1").
-    """
-    c, s = np.cos(np.radians(psi)), np.sin(np.radians(psi))
-    return np.array([[c, 0.0, s], [0.0, 1.0, 0.0], [-s, 0.0, c]])
-
-
-def ub_matrix(lattice: ArrayLike, u: ArrayLike, v: ArrayLike) -> FloatArray:
-    """Return UB of Q_sample = 2 pi UB (h, k, l), shape (3, 3), 1/Å without the 2 pi, as Mantid's SetUB.
-
-    Parameters
-    ----------
-    lattice
-        Shape (3, 3): the basis vectors that h, k, l refer to, in rows, Å, in any orientation. Mantid users think
-        in the conventional cell: `Crystal.conventional_lattice`.
-    u, v
-        Reciprocal lattice vectors (h, k, l): at psi = 0, u is along the beam and v in the horizontal plane, on
-        the side of +x (Busing and Levy, Acta Cryst. 22, 457 (1967); Mantid's setUFromVectors).
-
-    Raises
-    ------
-    InputError
-        If u and v are parallel or zero.
-    """
-    reciprocal = np.linalg.inv(np.asarray(lattice, dtype=float))  # columns a*, b*, c*
-    along, plane = reciprocal @ np.asarray(u, dtype=float), reciprocal @ np.asarray(v, dtype=float)
-    normal = np.cross(along, plane)
-    if np.linalg.norm(normal) < 1e-6 * np.linalg.norm(along) * np.linalg.norm(plane) or not np.any(normal):
-        raise InputError(
-            f"u = {tuple(np.ravel(u))} and v = {tuple(np.ravel(v))} do not span a plane",
-            "they are parallel or zero",
-            "give two different directions",
-        )
-    z = along / np.linalg.norm(along)
-    y = normal / np.linalg.norm(normal)
-    # u -> z and v -> +x leave u x v up: z x x = y.
-    return np.asarray(np.stack([np.cross(y, z), y, z]) @ reciprocal)

@@ -9,21 +9,14 @@ import numpy as np
 import pytest
 
 from fcinv_core.errors import InputError
+from fcinv_core.events import Detectors
 from fcinv_core.instrument import (
     INSTRUMENTS,
-    Detectors,
     Instrument,
     detectors,
     find_instrument,
-    flux_ratio,
-    goniometer_rotation,
-    momentum_length,
-    momentum_transfer,
     resolution,
-    ub_matrix,
-    wavenumber,
 )
-from tests.crystals import lattice
 
 ALL = pytest.mark.parametrize("instrument", list(INSTRUMENTS.values()), ids=lambda found: found.name)
 
@@ -144,60 +137,6 @@ def test_resolution_is_that_of_pychop(name: str, settings: dict[str, str | int])
     np.testing.assert_allclose(resolution(INSTRUMENTS[name], ei).sigma(energy), theirs, rtol=0.04)
 
 
-def test_wavenumber_of_thermal_neutrons() -> None:
-    """E = 2.0721 k²; 25.3 meV is 1.798 Å."""
-    assert wavenumber(2.0721)[()] == pytest.approx(1, rel=1e-4)
-    assert 2 * np.pi / wavenumber(25.3) == pytest.approx(1.798, rel=1e-3)
-
-
-def test_momentum_transfer_points_from_the_scattered_to_the_incident_neutron() -> None:
-    """Forward loss gives Q along the beam; a detector at +x gives negative Q_x (Mantid's inelastic sign)."""
-    forward = momentum_transfer(np.array([0.0, 0.0, 1.0]), 40.0, 15.0)
-    assert forward[2] > 0
-    np.testing.assert_allclose(forward[:2], 0)
-    right = momentum_transfer(np.array([[1.0, 0.0, 0.0]]), 40.0, np.array([0.0]))[0]
-    np.testing.assert_allclose(right, [-wavenumber(40.0), 0, wavenumber(40.0)])
-
-
-def test_length_of_the_momentum_transfer_is_the_cosine_rule() -> None:
-    found = of(INSTRUMENTS["ARCS"], 6.0)
-    energy = np.random.default_rng(0).uniform(-20, 38, len(found))
-    vectors = momentum_transfer(found.directions, 40.0, energy)
-    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), momentum_length(found.two_theta, 40.0, energy))
-
-
-def test_flux_ratio() -> None:
-    np.testing.assert_allclose(flux_ratio(40.0, [0.0, 30.0, 40.0, 50.0, -120.0]), [1.0, 0.5, 0.0, 0.0, 2.0])
-
-
-def test_goniometer_turns_counter_clockwise_seen_from_above() -> None:
-    """y up: from z towards x, as Mantid's axis "psi,0,1,0,1"."""
-    np.testing.assert_allclose(goniometer_rotation(90.0) @ [0, 0, 1], [1, 0, 0], atol=1e-15)
-    np.testing.assert_allclose(goniometer_rotation(20.0) @ goniometer_rotation(30.0), goniometer_rotation(50.0))
-
-
-def test_ub_puts_u_along_the_beam_and_v_in_the_plane() -> None:
-    frame = lattice(4.1, 5.3, 6.2, 83.0, 97.0, 112.0)
-    u, v = np.array([1.0, 1.0, 0.0]), np.array([0.0, 0.5, -1.0])
-    ub = ub_matrix(frame, u, v)
-    along, plane = ub @ u, ub @ v
-    np.testing.assert_allclose(along[:2], 0, atol=1e-14)
-    assert along[2] > 0
-    assert plane[1] == pytest.approx(0, abs=1e-14)
-    assert plane[0] > 0
-    assert np.linalg.det(ub) == pytest.approx(1 / abs(np.linalg.det(frame)))
-    # Lengths and angles: the metric of UB is the reciprocal metric (Busing and Levy).
-    np.testing.assert_allclose(ub.T @ ub, np.linalg.inv(frame @ frame.T), atol=1e-14)
-
-
-def test_ub_is_that_of_mantid(shared_data: Path) -> None:
-    """Mantid's SetUB of a cubic crystal with u = 1,0,0 and v = 0,1,0."""
-    with h5py.File(shared_data / "twin" / "ge_arcs_twin.nxs") as nexus:
-        group = nexus["MDEventWorkspace/experiment0/sample/oriented_lattice"]
-        theirs, a = group["orientation_matrix"][()], float(group["unit_cell_a"][0])
-    np.testing.assert_allclose(ub_matrix(a * np.eye(3), (1, 0, 0), (0, 1, 0)), theirs, atol=1e-12)
-
-
 def test_input_that_makes_no_sense_is_refused() -> None:
     arcs = INSTRUMENTS["ARCS"]
     with pytest.raises(InputError, match="not a known instrument"):
@@ -212,10 +151,6 @@ def test_input_that_makes_no_sense_is_refused() -> None:
         resolution(arcs, 1000.0)
     with pytest.raises(InputError, match="elastic width"):
         resolution(arcs, 40.0, 0.0)
-    with pytest.raises(InputError, match="cannot lose"):
-        momentum_transfer(np.array([0.0, 0.0, 1.0]), 40.0, 41.0)
-    with pytest.raises(InputError, match="do not span a plane"):
-        ub_matrix(np.eye(3), (1, 1, 0), (2, 2, 0))
 
 
 def test_instruments_are_found_in_any_case() -> None:

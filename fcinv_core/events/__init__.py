@@ -6,6 +6,7 @@ from fcinv_core.events.experiment import (
     Detectors,
     Run,
     axis_rotation,
+    momentum_length,
     momentum_transfer,
     ub_from_vectors,
 )
@@ -27,6 +28,7 @@ __all__ = [
     "events_from_arrays",
     "instrument_definition",
     "join_sources",
+    "momentum_length",
     "momentum_transfer",
     "open_events",
     "open_mdevent",

@@ -91,6 +91,18 @@ class Detectors:
     masked: BoolArray
     solid_angle: FloatArray | None = None
 
+    def __len__(self) -> int:
+        """Number of pixels."""
+        return len(self.ids)
+
+    @property
+    def directions(self) -> FloatArray:
+        """Unit vectors from the sample, laboratory frame, shape (m, 3)."""
+        across = np.sin(self.two_theta)
+        return np.stack(
+            [across * np.cos(self.azimuth), across * np.sin(self.azimuth), np.cos(self.two_theta)], axis=1
+        )
+
     @cached_property
     def _order(self) -> IntArray:
         return np.argsort(self.ids, kind="stable")
@@ -164,6 +176,13 @@ def momentum_transfer(
         ],
         axis=-1,
     )
+
+
+def momentum_length(two_theta: ArrayLike, incident_energy: float, energy: ArrayLike) -> FloatArray:
+    """Return |Q|, 1/Å, at scattering angles (rad) and energy transfers (meV): the cosine rule."""
+    ki = np.sqrt(incident_energy / NEUTRON_ENERGY)
+    kf = np.sqrt((incident_energy - np.asarray(energy, dtype=float)) / NEUTRON_ENERGY)
+    return np.asarray(np.sqrt(np.maximum(ki**2 + kf**2 - 2 * ki * kf * np.cos(two_theta), 0.0)))
 
 
 def axis_rotation(axis: ArrayLike, degrees: float) -> FloatArray:

@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 
 from fcinv_core.errors import InputError
-from fcinv_core.events import NEUTRON_ENERGY, Detectors, axis_rotation, momentum_transfer, ub_from_vectors
+from fcinv_core.events import (
+    NEUTRON_ENERGY,
+    Detectors,
+    axis_rotation,
+    momentum_length,
+    momentum_transfer,
+    ub_from_vectors,
+)
 
 
 def test_elastic_scattering_has_q_of_twice_k_sine_theta() -> None:
@@ -62,3 +69,11 @@ def test_detector_ids_are_found_in_any_order() -> None:
     angle = np.zeros(4)
     detectors = Detectors(np.array([7, 3, 11, 5]), angle, angle, angle + 1, angle > 0)
     assert detectors.rows([3, 11, 4, 7, 100]).tolist() == [1, 2, -1, 0, -1]
+
+
+def test_length_of_the_momentum_transfer_is_the_cosine_rule() -> None:
+    generator = np.random.default_rng(0)
+    angle, about = generator.uniform(0, 2, 50), generator.uniform(-3, 3, 50)
+    energy = generator.uniform(-20, 38, 50)
+    lengths = np.linalg.norm(momentum_transfer(40.0, angle, about, energy), axis=1)
+    np.testing.assert_allclose(momentum_length(angle, 40.0, energy), lengths)
