@@ -12,7 +12,8 @@ from __future__ import annotations
 import argparse
 import os
 import platform
-import resource
+import subprocess
+import sys
 import tempfile
 import time
 import warnings
@@ -189,10 +190,20 @@ def synthetic(n_side: int) -> BornVonKarman:
     return BornVonKarman.at(q, reference, parametrisation, values, np.arange(n_varied))
 
 
-def memory(n_sets: int) -> None:
-    """Print the peak memory of this process, after the largest batch."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"\npeak memory of this process, {n_sets} sets with their energies held: {peak:.0f} MiB")
+def whole_command(n_sets: int) -> None:
+    """Print time and peak memory of `fcinv generate`, for a tenth of the sets and for all."""
+    files = shipped_ensemble("ge")
+    print("\nfcinv generate, stability test, files and pictures included:")
+    for n in (n_sets // 10, n_sets):
+        with tempfile.TemporaryDirectory() as folder:
+            command = [sys.executable, "-m", "fcinv_core", "generate", str(files[0].parent / "POSCAR")]
+            command += ["--force-constants", *map(str, files), "--n", str(n), "--out", f"{folder}/training.h5"]
+            begin = time.perf_counter()
+            process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+            _, status, usage = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(status)
+            elapsed = time.perf_counter() - begin
+        print(f"  {n:6} sets: {elapsed:6.1f} s, peak memory {usage.ru_maxrss / 1024:5.0f} MiB")
 
 
 def main() -> None:
@@ -207,7 +218,7 @@ def main() -> None:
     )
     compare(arguments.sets, arguments.repeats)
     growth(arguments.repeats)
-    memory(arguments.sets)
+    whole_command(arguments.sets)
 
 
 if __name__ == "__main__":

@@ -25,6 +25,8 @@ The usual order of work:
     fcinv ensemble POSCAR --out fcs/                        how far force fields disagree on the crystal
     fcinv generate POSCAR --force-constants fcs/ --out training.h5
                                                             spectra that a network learns the inversion from
+    fcinv virtual --structure POSCAR --force-constants FILE --instrument ARCS ... --out EVENTS.nxs
+                                                            try a measurement before it is made
     fcinv check EVENTS.nxs --structure POSCAR               orientation, elastic line, powder lines, coverage
     fcinv fold EVENTS.nxs --structure POSCAR --out folded.nxs
                                                             I(q, E) in one Brillouin zone, errors, zone classes
@@ -72,7 +74,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command line."""
-    from fcinv_core.cli import check, ensemble, fold, generate, simulate
+    from fcinv_core.cli import check, ensemble, fold, generate, simulate, virtual
 
     parser = argparse.ArgumentParser(
         prog="fcinv",
@@ -82,6 +84,6 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"fcinv {__version__}")
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND")
-    for command in (simulate, ensemble, generate, check, fold):
+    for command in (simulate, ensemble, generate, virtual, check, fold):
         command.add_parser(subparsers)
     return parser

@@ -267,9 +267,10 @@ def _energy_extents(entry: Any, column: int) -> tuple[float, float]:
 
 
 def _bin_width(dataset: Any, segments: IntArray, layout: _Layout, runs: tuple[Run, ...]) -> float | None:
-    starts = np.unique(
-        np.linspace(segments[0, 0], max(segments[-1, 1] - SAMPLE_ROWS, 0), SAMPLE_BLOCKS).astype(int)
-    )
+    first, last = int(segments[0, 0]), int(segments[-1, 1])
+    # Blocks that overlap would show true events twice, and so as if they lay in bins.
+    step = max(SAMPLE_ROWS, (last - first) // SAMPLE_BLOCKS)
+    starts = np.arange(first, last, step)
     blocks = []
     for start in starts.tolist():
         place = np.searchsorted(segments[:, 0], start, side="right") - 1
