@@ -171,7 +171,7 @@ def test_file_carries_spectrum_path_and_origin(aluminium_sets: list[ForceConstan
 
 def test_content_names_no_folder_of_this_machine(aluminium_sets: list[ForceConstants]) -> None:
     fcs = aluminium_sets[0]
-    simulation = simulate(fcs.with_tensors(fcs.tensors, "/home/someone/FORCE_CONSTANTS"))
+    simulation = simulate(fcs.with_tensors(fcs.tensors, "archive/someone/FORCE_CONSTANTS"))
     assert to_mdhisto(simulation).content["force_constants"] == "FORCE_CONSTANTS"
 
 
