@@ -46,7 +46,13 @@ def add_parser(subparsers: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.set_defaults(run=run)
-    parser.add_argument("events", type=Path, nargs="+", metavar="EVENTS", help="files of SaveMD, or .nxspe")
+    parser.add_argument(
+        "events",
+        type=Path,
+        nargs="+",
+        metavar="EVENTS",
+        help="files of SaveMD, or .nxspe; 4D histograms (MDHisto) are taken as normalised",
+    )
     parser.add_argument(
         "--structure", type=Path, required=True, metavar="STRUCTURE", help="the crystal: POSCAR, CIF, phonopy yaml"
     )
@@ -88,6 +94,12 @@ def add_parser(subparsers: Any) -> None:
 
     measured = parser.add_argument_group("measurement")
     measured.add_argument("--solid-angle", type=Path, metavar="FILE", help="vanadium run, SaveNexusProcessed")
+    measured.add_argument(
+        "--normalisation",
+        type=Path,
+        metavar="FILE",
+        help="MDNorm's OutputNormalizationWorkspace, where EVENTS is its OutputDataWorkspace",
+    )
     measured.add_argument("--background", type=Path, nargs="+", metavar="FILE", help="events of a background")
     measured.add_argument(
         "--background-frame",
@@ -123,7 +135,9 @@ def add_parser(subparsers: Any) -> None:
         "--minimum-exposure", type=float, default=0.0, metavar="SHARE", help="of the median exposure of a cell"
     )
     shown.add_argument(
-        "--keep-outliers", action="store_true", help="on a path, do not reject zones that disagree with all others"
+        "--keep-outliers",
+        action="store_true",
+        help="on a path, do not reject zones that disagree with all others (never done in normalised histograms)",
     )
     parser.add_argument("--threads", type=int, help="number of threads (default: all processors)")
 
@@ -132,6 +146,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Do what the command line asks; return the exit code."""
     from fcinv_core.crystal import read_structure
     from fcinv_core.events.opening import open_events
+    from fcinv_core.events.source import NORMALISED
     from fcinv_core.folding.fold import FoldSettings, fold
     from fcinv_core.folding.folded_file import merge_folded, read_folded, write_folded
     from fcinv_core.folding.normalisation import PixelSize, read_solid_angles
@@ -141,7 +156,9 @@ def run(arguments: argparse.Namespace) -> int:
     crystal = read_structure(arguments.structure)
     ub = None if arguments.ub is None else np.reshape(arguments.ub, (3, 3))
     psi = arguments.psi[0] if arguments.psi and len(arguments.psi) == 1 else arguments.psi
-    source = open_events(arguments.events, ub=ub, incident_energy=arguments.ei, psi=psi)
+    source = open_events(
+        arguments.events, ub=ub, incident_energy=arguments.ei, psi=psi, normalisation=arguments.normalisation
+    )
     background = None if arguments.background is None else open_events(arguments.background)
     earlier = None if arguments.add is None else read_folded(arguments.add)[0]
     settings = FoldSettings(
@@ -168,8 +185,10 @@ def run(arguments: argparse.Namespace) -> int:
     )
     if earlier is not None:
         folded = merge_folded({str(arguments.add): earlier, source.description: folded})
+    # Where all voxels weigh the same, exposure does not tell how many counts to expect.
+    counted = folded.coverage != NORMALISED
     # In a grid few classes meet in a cell, and structure factors alone may differ as much as a spurion would.
-    judged = folded.bins.path is not None and not arguments.keep_outliers
+    judged = folded.bins.path is not None and counted and not arguments.keep_outliers
     rejected = reject_outliers(folded, elastic=arguments.elastic_cut) if judged else None
     keep = folded.select(
         hkl=None if arguments.zone is None else [tuple(zone) for zone in arguments.zone],

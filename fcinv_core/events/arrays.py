@@ -8,8 +8,15 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fcinv_core.errors import InputError
-from fcinv_core.events.experiment import Detectors, Run
-from fcinv_core.events.source import EventChunk, EventSource, histogram_bin_width, shared
+from fcinv_core.events.experiment import NO_DETECTORS, Detectors, FloatArray, Run
+from fcinv_core.events.source import (
+    NORMALISED,
+    EventChunk,
+    EventSource,
+    PointCoverage,
+    histogram_bin_width,
+    shared,
+)
 
 #: Energies looked at to tell bins from true events.
 SAMPLE_SIZE = 100_000
@@ -25,6 +32,7 @@ def events_from_arrays(
     detector: ArrayLike | None = None,
     runs: Sequence[Run] = (),
     detectors: Sequence[Detectors] | Detectors = (),
+    exposure: ArrayLike | None = None,
     name: str = "arrays",
 ) -> EventSource:
     """Make an event source of arrays.
@@ -39,14 +47,18 @@ def events_from_arrays(
         Shape (n,) integers: index into ``runs``, and detector id; left out if not known (with a single
         run, all events are of that run).
     runs, detectors
-        What is known of the measurement; one set of detectors, or one for each run.
+        What is known of the measurement; one set of detectors, or one for each run (none with ``exposure``).
+    exposure
+        For signals that were measured at these points and nowhere else (a histogram's): exposure of each point,
+        shape (n,), or one for all; 1 for intensities. Points whose signal or variance is NaN are left out. By
+        default the signals are counts, whose coverage follows from the detectors.
     name
         How error messages and the description call the arrays.
 
     Raises
     ------
     InputError
-        If the arrays do not fit each other or are empty, or a run index points nowhere.
+        If the arrays do not fit each other or are empty, a run index points nowhere or an exposure is negative.
     """
     q = np.asarray(q_sample, dtype=np.float64)
     e, s, s2 = (np.asarray(column, dtype=np.float64) for column in (energy, signal, error_squared))
@@ -69,13 +81,24 @@ def events_from_arrays(
             "give runs and detectors together with their events",
         )
     each = (detectors,) * len(runs) if isinstance(detectors, Detectors) else tuple(detectors)
+    if exposure is not None and not each:
+        each = (NO_DETECTORS,) * len(runs)
     if len(each) != len(runs):
         raise InputError(
             f"{name}: {len(each)} sets of detectors for {len(runs)} runs",
             "one set for each run was expected",
             "give one set of detectors, or one for each run",
         )
-    whole = EventChunk(q, e, s, s2, run_index, ids)
+    exposures: FloatArray | None = None
+    coverage = None
+    if exposure is not None:
+        exposures = _exposures(exposure, n, name)
+        known = np.isfinite(s) & np.isfinite(s2)
+        q, e, s, s2, exposures = (column[known] for column in (q, e, s, s2, exposures))
+        run_index, ids, n = run_index[known], ids[known], len(q)
+        origin = NORMALISED if np.all(exposures == 1) else "coverage is that of the points, with exposure as given"
+        coverage = PointCoverage(origin, np.zeros((3, 3)))
+    whole = EventChunk(q, e, s, s2, run_index, ids, exposures)
 
     def read(size: int) -> Iterator[EventChunk]:
         for start in range(0, n, size):
@@ -91,4 +114,16 @@ def events_from_arrays(
         lean=detector is None,
         energy_bin_width=histogram_bin_width(sample, edges[0] if edges else None),
         reader=read,
+        coverage=coverage,
     )
+
+
+def _exposures(exposure: ArrayLike, n: int, name: str) -> FloatArray:
+    values = np.asarray(exposure, dtype=np.float64)
+    if values.shape not in ((), (n,)) or not np.all(np.isfinite(values) & (values >= 0)):
+        raise InputError(
+            f"{name}: the exposure does not fit {n} points",
+            "one number that is not negative for each point, or one for all, was expected",
+            "give 1 for intensities",
+        )
+    return np.broadcast_to(values, (n,))

@@ -1,9 +1,10 @@
-"""Reading SaveMD's MDHisto files: every voxel of a four-dimensional histogram as one weighted event."""
+"""Reading SaveMD's MDHisto files: every voxel of a four-dimensional histogram as one weighted point."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,10 @@ from fcinv_core.errors import InputError
 from fcinv_core.events.axes import Axes, Axis, decoded, find_axes
 from fcinv_core.events.experiment import NO_DETECTORS, Detectors, FloatArray, Run, stated_run
 from fcinv_core.events.experiment_info import read_experiments
-from fcinv_core.events.source import EventChunk, EventSource
+from fcinv_core.events.source import NORMALISED, EventChunk, EventSource, PointCoverage
+
+#: Where coverage is from if it is given.
+_NORMALISATION = "coverage is that of the voxels, as the normalisation file says"
 
 
 def open_mdhisto(
@@ -25,12 +29,14 @@ def open_mdhisto(
     ub: ArrayLike | None = None,
     incident_energy: float | None = None,
     goniometer: ArrayLike | None = None,
+    normalisation: Path | None = None,
 ) -> EventSource:
     """Open a four-dimensional MDHisto file; voxels stay on disk.
 
     Voxels stand at their centres with their signal and squared error. Those that are NaN or masked are
-    skipped. The run and detector of what fell into a voxel are lost; the run of the first experiment info is
-    kept for its UB, incident energy and temperature.
+    skipped. The file is taken as normalised, as MDNorm's output is, so that every voxel has exposure 1, unless its
+    normalisation is given. The run and detector of what fell into a voxel are lost; the run of the first
+    experiment info is kept for its UB, incident energy and temperature.
 
     Parameters
     ----------
@@ -38,14 +44,20 @@ def open_mdhisto(
         File written by Mantid's SaveMD (BinMD, MDNorm, CutMD ...).
     ub, incident_energy, goniometer
         As in :func:`open_mdevent`.
+    normalisation
+        MDHisto file of the same voxels whose signal is their exposure (MDNorm's OutputNormalizationWorkspace):
+        ``path`` then holds data that were not divided by it (OutputDataWorkspace). Voxels without exposure and
+        signal are skipped.
 
     Raises
     ------
     InputError
-        If it is damaged, not four-dimensional or in an unknown frame, or if UB or Ei are neither in the file
-        nor given.
+        If it is damaged, not four-dimensional or in an unknown frame, if UB or Ei are neither in the file
+        nor given, or if the normalisation has other voxels.
     """
     name = str(path)
+    if normalisation is not None:
+        _check_same_voxels(path, normalisation)
     with h5py.File(path, "r") as file:
         entry = file["MDHistoWorkspace"]
         data = entry.get("data")
@@ -92,7 +104,8 @@ def open_mdhisto(
             matrix = axes.to_q_sample(given_r, given_ub, _basis(entry, axes), name)
         shape = data["signal"].shape
 
-    layout = _Layout(path, axes, [(one[1:] + one[:-1]) / 2 for one in edges], matrix, 0 if runs else -1)
+    centres = [(one[1:] + one[:-1]) / 2 for one in edges]
+    layout = _Layout(path, normalisation, axes, centres, matrix, 0 if runs else -1)
     return EventSource(
         description=f"{path.name}, histogram of {' × '.join(str(n) for n in shape[::-1])} voxels in {axes.frame}",
         runs=runs,
@@ -101,14 +114,45 @@ def open_mdhisto(
         lean=True,
         energy_bin_width=float(np.diff(edges[axes.energy]).max()),
         reader=layout.read,
+        coverage=PointCoverage(
+            NORMALISED if normalisation is None else _NORMALISATION,
+            matrix.T * np.array([np.diff(edges[axis]).max() for axis in axes.q])[:, None],
+        ),
     )
+
+
+def _check_same_voxels(path: Path, normalisation: Path) -> None:
+    (shape, one), (other_shape, two) = _voxels(path), _voxels(normalisation)
+    same = shape == other_shape and one.keys() == two.keys()
+    if not same or any(
+        one[key].shape != two[key].shape or not np.allclose(one[key], two[key], rtol=0, atol=1e-5) for key in one
+    ):
+        raise InputError(
+            f"{normalisation} has other voxels than {path}",
+            "an MDHisto file of equal axes was expected",
+            "save OutputDataWorkspace and OutputNormalizationWorkspace of one MDNorm",
+        )
+
+
+def _voxels(path: Path) -> tuple[tuple[int, ...], dict[str, FloatArray]]:
+    """Shape of a histogram, and the edges along each of its axes."""
+    try:
+        with h5py.File(path, "r") as file:
+            data = file["MDHistoWorkspace/data"]
+            ids = decoded(data["signal"].attrs.get("axes", "")).split(":")
+            return data["signal"].shape, {one: np.asarray(data[one][()], dtype=float) for one in ids}
+    except (OSError, KeyError) as error:
+        raise InputError(
+            f"{path} holds no histogram", "an MDHisto file of SaveMD was expected", "save it again in Mantid"
+        ) from error
 
 
 @dataclass(frozen=True, eq=False)
 class _Layout:
-    """Centres of the voxels along each stored axis, and the matrix (3, 3) from them to Q_sample."""
+    """Centres of the voxels along each stored axis, the matrix (3, 3) from them to Q_sample, and the files."""
 
     path: Path
+    normalisation: Path | None
     axes: Axes
     centres: list[FloatArray]
     matrix: FloatArray
@@ -116,22 +160,28 @@ class _Layout:
 
     def read(self, size: int) -> Iterator[EventChunk]:
         """Iterate over the voxels in chunks of at most ``size``."""
-        with h5py.File(self.path, "r") as file:
-            data = file["MDHistoWorkspace/data"]
+        with ExitStack() as files:
+            data = files.enter_context(h5py.File(self.path, "r"))["MDHistoWorkspace/data"]
+            laid = None
+            if self.normalisation is not None:
+                laid = files.enter_context(h5py.File(self.normalisation, "r"))["MDHistoWorkspace/data/signal"]
             for block in _blocks(data["signal"].shape, size):
                 try:
                     signal, variance = data["signal"][block], data["errors_squared"][block]
                     good = np.isfinite(signal) & np.isfinite(variance)
                     if "mask" in data:
                         good &= data["mask"][block] == 0
+                    exposure = np.ones(signal.shape) if laid is None else laid[block]
+                    # Where only the exposure is 0, the data lie outside of their coverage: the fold says so.
+                    good &= (exposure > 0) | ((exposure == 0) & (signal != 0))
                 except OSError as error:
                     raise InputError(
                         f"{self.path} is damaged", "its voxels cannot be read", "copy it again"
                     ) from error
                 if good.any():
-                    yield self._chunk(block, signal, variance, good)
+                    yield self._chunk(block, signal, variance, exposure, good)
 
-    def _chunk(self, block: tuple[slice, ...], signal: Any, variance: Any, good: Any) -> EventChunk:
+    def _chunk(self, block: tuple[slice, ...], signal: Any, variance: Any, exposure: Any, good: Any) -> EventChunk:
         grid = np.meshgrid(
             *(c[part] for c, part in zip(self.centres, block, strict=True)), indexing="ij", copy=False
         )
@@ -144,6 +194,7 @@ class _Layout:
             error_squared=variance[good].astype(np.float64),
             run=np.full(n, self.run),
             detector=np.full(n, -1),
+            exposure=exposure[good].astype(np.float64),
         )
 
 

@@ -28,6 +28,7 @@ def open_events(
     incident_energy: float | None = None,
     goniometer: ArrayLike | None = None,
     psi: float | Sequence[float] | None = None,
+    normalisation: Path | str | None = None,
 ) -> EventSource:
     """Open one or several event files as one source; events stay on disk.
 
@@ -44,12 +45,16 @@ def open_events(
         Shape (3, 3), Q_lab = R Q_sample: for MD files without experiment info.
     psi
         Degrees: takes the place of psi in .nxspe files, one for all or one for each.
+    normalisation
+        MDHisto file with the exposure of the voxels of one MDHisto file that holds data not divided by it
+        (:func:`open_mdhisto`).
 
     Raises
     ------
     InputError
         If a file is missing, empty, truncated, of another kind, not four-dimensional, in an unknown frame or
-        without events, or if UB, incident energy or psi are neither in a file nor given.
+        without events, if UB, incident energy or psi are neither in a file nor given, or if a normalisation does
+        not fit.
     """
     files = [Path(paths)] if isinstance(paths, (str, Path)) else [Path(path) for path in paths]
     if not files:
@@ -67,8 +72,18 @@ def open_events(
             "one for each was expected",
             "give one for each file",
         )
+    exposure = None if normalisation is None else Path(normalisation)
+    if exposure is not None:
+        if len(files) > 1:
+            raise InputError(
+                f"one normalisation for {len(files)} files", "it belongs to one of them", "fold them one by one"
+            )
+        check_readable(exposure, "the normalisation of a histogram (SaveMD .nxs)")
     return join_sources(
-        [_open(path, ub, incident_energy, goniometer, angle) for path, angle in zip(files, angles, strict=True)]
+        [
+            _open(path, ub, incident_energy, goniometer, angle, exposure)
+            for path, angle in zip(files, angles, strict=True)
+        ]
     )
 
 
@@ -78,14 +93,24 @@ def _open(
     incident_energy: float | None,
     goniometer: ArrayLike | None,
     psi: float | None,
+    normalisation: Path | None,
 ) -> EventSource:
     check_readable(path, WANTED)
     try:
         kind = _kind(path)
+        if normalisation is not None and kind != "MDHistoWorkspace":
+            raise InputError(
+                f"{normalisation} is the normalisation of a histogram",
+                f"{path} holds events, whose normalisation follows from their detectors",
+                "leave it out, or give MDNorm's OutputDataWorkspace",
+            )
         if kind == "nxspe":
             return open_nxspe(path, ub=ub, incident_energy=incident_energy, psi=psi)
-        read = open_mdevent if kind == "MDEventWorkspace" else open_mdhisto
-        return read(path, ub=ub, incident_energy=incident_energy, goniometer=goniometer)
+        if kind == "MDEventWorkspace":
+            return open_mdevent(path, ub=ub, incident_energy=incident_energy, goniometer=goniometer)
+        return open_mdhisto(
+            path, ub=ub, incident_energy=incident_energy, goniometer=goniometer, normalisation=normalisation
+        )
     except (OSError, KeyError, ParseError) as error:
         with open(path, "rb") as stream:
             is_hdf5 = stream.read(8) == HDF5_SIGNATURE

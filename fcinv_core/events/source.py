@@ -30,6 +30,9 @@ class EventChunk:
         Shape (n,) integers: index into the runs of the source; -1 where the file does not tell.
     detector
         Shape (n,) integers: detector ids; -1 where the file does not tell.
+    exposure
+        Shape (n,): exposure of each point, in units of signal over intensity, where the source has a
+        `PointCoverage`; None for events, whose exposure follows from detectors.
     """
 
     q_sample: FloatArray
@@ -38,6 +41,7 @@ class EventChunk:
     error_squared: FloatArray
     run: IntArray
     detector: IntArray
+    exposure: FloatArray | None = None
 
     def __len__(self) -> int:
         return len(self.energy)
@@ -52,7 +56,28 @@ class EventChunk:
             self.error_squared[part],
             self.run[part],
             self.detector[part],
+            None if self.exposure is None else self.exposure[part],
         )
+
+
+#: What is assumed of signals that are intensities already.
+NORMALISED = "coverage is that of the voxels, each with weight 1: the file is taken as normalised"
+
+
+@dataclass(frozen=True, eq=False)
+class PointCoverage:
+    """Coverage of a source that was measured at its own points and nowhere else: voxels of a histogram.
+
+    Attributes
+    ----------
+    origin
+        Where the exposure of the points is from, one sentence without full stop.
+    edges
+        Shape (3, 3): edges (rows) of the largest voxel in the frame of the sample, 1/Å; 0 for points.
+    """
+
+    origin: str
+    edges: FloatArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +101,8 @@ class EventSource:
         one where bins differ); None for true events.
     reader
         Called with a number of events, returns the iterator of chunks of at most so many.
+    coverage
+        For points that carry their own exposure; None where it follows from detectors and goniometer.
     """
 
     description: str
@@ -85,6 +112,7 @@ class EventSource:
     lean: bool
     energy_bin_width: float | None
     reader: Callable[[int], Iterator[EventChunk]]
+    coverage: PointCoverage | None = None
 
     def chunks(self, size: int = CHUNK_SIZE) -> Iterator[EventChunk]:
         """Iterate over all events in chunks of at most ``size``."""
@@ -133,7 +161,7 @@ def join_sources(sources: Sequence[EventSource]) -> EventSource:
     Raises
     ------
     InputError
-        If events with and without runs are mixed.
+        If events with and without runs are mixed, or inputs of different normalisation.
     """
     if len(sources) == 1:
         return sources[0]
@@ -159,6 +187,14 @@ def join_sources(sources: Sequence[EventSource]) -> EventSource:
             "their normalisation differs",
             "fold them one by one and merge the results",
         )
+    coverages = [source.coverage for source in sources]
+    origins = [None if one is None else one.origin for one in coverages]
+    if len(set(origins)) > 1:
+        raise InputError(
+            f"{sources[0].description} and other inputs are normalised differently",
+            "; ".join(one or "coverage follows from the detectors" for one in dict.fromkeys(origins)),
+            "fold them one by one",
+        )
     return EventSource(
         description="; ".join(source.description for source in sources)
         if len(sources) <= 3
@@ -169,6 +205,9 @@ def join_sources(sources: Sequence[EventSource]) -> EventSource:
         lean=any(source.lean for source in sources),
         energy_bin_width=max(known) if known else None,
         reader=read,
+        coverage=max(
+            (one for one in coverages if one is not None), key=lambda one: np.abs(one.edges).max(), default=None
+        ),
     )
 
 

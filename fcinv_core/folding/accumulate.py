@@ -258,7 +258,7 @@ def find_bins(q0, q1, q2, lookup, bins, rows, turn, offset, distance, images):  
         Filled: shapes (m,), (m,), (m,), (m, 3), (m,), (m,): bin, zone class, turn to the canonical zone, position
         in the local frame of the bin (1/Å), its square, and the image that held it.
     """
-    raise NotImplementedError
+    raise TypeError("find_bins is compiled into the loops that call it and cannot be called from Python")
 
 
 # Chosen by type when a loop is compiled: a branch here would cost ten times the search itself, because compiled
@@ -369,6 +369,89 @@ def add_hits(  # type: ignore[no-untyped-def]
         if e > 0:
             sums[place, 2] += s * s / e
     return n_hits, filled
+
+
+@numba.njit(nogil=True, cache=True, error_model="numpy")
+def add_points(  # type: ignore[no-untyped-def]
+    q_sample,
+    energy,
+    run,
+    signal,
+    error_squared,
+    exposure,
+    transforms,
+    energies,
+    n_rows,
+    n_bins,
+    lookup,
+    start,
+    table,
+    sums,
+    filled,
+):
+    """Add points that are data and exposure at once; return (next point, filled slots).
+
+    Parameters
+    ----------
+    q_sample, energy, run, transforms, energies, n_rows, n_bins, lookup
+        As for `classify_events`.
+    signal, error_squared, exposure
+        Shape (n,): weights of the points, their variances, and their exposure.
+    start
+        Point to begin with; it stops early where the table is half full.
+    table, sums, filled
+        Keys (m,) as of `classify_events`; sums (m, 13): signal, variance and effective counts as of `add_hits`, and
+        the ten of `lay_exposure`; number of slots in use.
+    """
+    bins, rows = np.empty(MAX_HITS, np.int32), np.empty(MAX_HITS, np.int32)
+    turn, images = np.empty(MAX_HITS, np.int32), np.empty(MAX_HITS, np.int32)
+    offset, distance = np.empty((MAX_HITS, 3)), np.empty(MAX_HITS)
+    local = np.empty(3)
+    minimum, inverse_width, n_energies = energies
+    limit = len(table) // 2
+    for k in range(start, len(energy)):
+        place = (energy[k] - minimum) * inverse_width
+        if not (place >= 0 and place < n_energies):
+            continue
+        if filled + MAX_HITS > limit:
+            return k, filled
+        m = transforms[run[k]]
+        x, y, z = q_sample[k, 0], q_sample[k, 1], q_sample[k, 2]
+        found = find_bins(  # type: ignore[no-untyped-call]
+            m[0, 0] * x + m[0, 1] * y + m[0, 2] * z,
+            m[1, 0] * x + m[1, 1] * y + m[1, 2] * z,
+            m[2, 0] * x + m[2, 1] * y + m[2, 2] * z,
+            lookup,
+            bins,
+            rows,
+            turn,
+            offset,
+            distance,
+            images,
+        )
+        s, e, weight = signal[k], error_squared[k], exposure[k]
+        for i in range(found):
+            key = ((np.int64(run[k]) * n_rows + rows[i]) * n_bins + bins[i]) * n_energies + int(place)
+            at = slot_of(table, key)
+            if table[at] == EMPTY:
+                table[at] = key
+                filled += 1
+            sums[at, 0] += s
+            sums[at, 1] += e
+            if e > 0:
+                sums[at, 2] += s * s / e
+            for a in range(3):
+                local[a] = 0.0
+                for b in range(3):
+                    local[a] += lookup.turns[turn[i], a, b] * offset[i, b]
+            sums[at, 3] += weight
+            column = 7
+            for a in range(3):
+                sums[at, 4 + a] += weight * local[a]
+                for b in range(a, 3):
+                    sums[at, column] += weight * local[a] * local[b]
+                    column += 1
+    return len(energy), filled
 
 
 @numba.njit(nogil=True, cache=True)

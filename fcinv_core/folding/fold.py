@@ -5,7 +5,7 @@ from __future__ import annotations
 import collections
 import itertools
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 
@@ -26,6 +26,7 @@ from fcinv_core.folding.normalisation import PixelSize, expose_run, solid_angles
 from fcinv_core.folding.orientation import CellSetting, find_setting
 from fcinv_core.folding.path_bins import path_bins
 from fcinv_core.folding.point_groups import folding_group
+from fcinv_core.folding.points import coverage_notes, fold_points
 from fcinv_core.folding.sparse_sums import SparseSums
 from fcinv_core.folding.zone_volume import zone_volume
 from fcinv_core.qpath import QPath
@@ -104,7 +105,7 @@ def fold(
     Parameters
     ----------
     source
-        Events with their runs and detectors.
+        Events with their runs and detectors, or points with their own exposure (`EventSource.coverage`).
     crystal
         The structure.
     target
@@ -124,11 +125,17 @@ def fold(
     Raises
     ------
     InputError
-        If there is no UB, it belongs to another crystal, energy bins do not fit histogrammed input, detectors are
-        not known, or the measurement covers none of the bins.
+        If there is no UB, it belongs to another crystal, energy bins do not fit histogrammed events, detectors are
+        not known, points are normalised twice, or the measurement covers none of the bins.
     """
     runs = source.require_runs()
-    _check_detectors(source)
+    if source.coverage is None:
+        _check_detectors(source)
+    else:
+        _check_normalised_once(source, settings, solid_angles, background)
+    if background is not None:
+        _check_detectors(background)
+    _check_numbers(source)
     runs = _with_temperatures(runs, settings)
     setting = find_setting(crystal, runs[0].ub, file_cell=file_cell, name=source.description)
     binning = make_binning(source, crystal, target, settings)
@@ -147,15 +154,23 @@ def fold(
     threads = settings.threads or len(os.sched_getaffinity(0))
 
     with ThreadPoolExecutor(threads) as pool:
-        data = _fold_events(source, transforms, binning, settings.grid, pool, threads, progress)
-        angles = {id(one): solid_angles_of(one, solid_angles) for one in source.detectors}
-        notes += list(dict.fromkeys(sentence for _, sentence in angles.values()))
+        exposures: Iterable[tuple[IntArray, FloatArray]]
+        if source.coverage is None:
+            data = _fold_events(source, transforms, binning, settings.grid, pool, threads, progress)
+            angles = {id(one): solid_angles_of(one, solid_angles) for one in source.detectors}
+            notes += list(dict.fromkeys(sentence for _, sentence in angles.values()))
+            exposures = _expose(
+                source, transforms, binning, settings, {key: one[0] for key, one in angles.items()}, pool, threads
+            )
+        else:
+            cells, sums, laid = fold_points(_chunks(source, progress), transforms, binning, settings.grid)
+            covered = laid[:, 0] > 0
+            data = _split_runs(cells, sums, len(runs), binning, settings.grid)
+            exposures = _split_runs(cells[covered], laid[covered], len(runs), binning, settings.grid)
+            notes += coverage_notes(source, binning, settings.grid)
         folded_runs: list[FoldedRun] = []
-        exposures = _expose(
-            source, transforms, binning, settings, {key: one[0] for key, one in angles.items()}, pool, threads
-        )
-        for k, (run, sums, exposure) in enumerate(zip(runs, data, exposures, strict=True)):
-            folded_runs.append(_folded_run(run, *_bose_corrected(run, *sums, settings), *exposure))
+        for k, (run, content, exposure) in enumerate(zip(runs, data, exposures, strict=True)):
+            folded_runs.append(_folded_run(run, *_bose_corrected(run, *content, settings), *exposure))
             if not settings.runs_apart and len(folded_runs) == _JOINED_AT_ONCE:
                 folded_runs = [_join_runs(folded_runs)]
             if progress is not None:
@@ -176,6 +191,7 @@ def fold(
             overlaps=binning.overlaps(),
             kikf_applied=settings.kikf_applied,
             bose_applied=settings.bose if settings.bose != "None" else settings.bose_applied,
+            coverage=None if source.coverage is None else source.coverage.origin,
             notes=tuple(dict.fromkeys(notes)),
             provenance={
                 "version": fcinv_core.__version__,
@@ -196,6 +212,9 @@ def make_binning(source: EventSource, crystal: Crystal, target: QPath | int, set
     """Make the bins for a measurement: tables reach as far in Q as its runs do."""
     group = folding_group(crystal, settings.symmetry_operations)
     q_max = max(_largest_q(run, settings.grid) for run in source.require_runs())
+    if source.coverage is not None:
+        # The centre of a voxel lies beyond by half a diagonal at most.
+        q_max += float(np.linalg.norm(source.coverage.edges, axis=1).sum()) / 2
     if isinstance(target, QPath):
         return path_bins(crystal, target, settings.widths, group, q_max)
     return zone_volume(crystal, target, group, q_max)
@@ -215,6 +234,28 @@ def _check_detectors(source: EventSource) -> None:
             "coverage and normalisation follow from detectors and goniometer",
             "save MDEvents (not MDLeanEvents) with their experiment info",
         )
+
+
+def _check_normalised_once(
+    source: EventSource,
+    settings: FoldSettings,
+    solid_angles: Mapping[int, float] | None,
+    background: EventSource | None,
+) -> None:
+    for given, what in (
+        (solid_angles, "solid angles"),
+        (settings.pixel, "a pixel size"),
+        (background, "a background"),
+    ):
+        if given is not None:
+            raise InputError(
+                f"{what} cannot be applied to {source.description}",
+                "its voxels are normalised already and do not know their detectors",
+                "leave it out, or fold the events",
+            )
+
+
+def _check_numbers(source: EventSource) -> None:
     numbers = [run.number for run in source.runs]
     if len(set(numbers)) < len(numbers):
         twice = next(n for n in numbers if numbers.count(n) > 1)
@@ -271,9 +312,7 @@ def _fold_events(
     """Cells and sums (k, 3) of signal, variance and counts of each run."""
     n_rows, n_bins = len(binning.classes.zones), len(binning.bins)
     sums = [SparseSums(3) for _ in range(threads)]
-    done = 0
-    for chunk in source.chunks():
-        _check_runs(chunk, source)
+    for chunk in _chunks(source, progress):
         q = np.ascontiguousarray(chunk.q_sample, dtype=float)
         energy, signal, variance = (
             np.ascontiguousarray(column, dtype=float)
@@ -322,16 +361,30 @@ def _fold_events(
                 sums[part].fill(hit.add, hits)
 
         list(pool.map(add, range(threads)))
-        done += size
-        if progress is not None:
-            progress("events", done, source.n_events)
     contents = [one.content() for one in sums]
     cells = np.concatenate([content[0] for content in contents])
     values = np.concatenate([content[1] for content in contents])
     order = np.argsort(cells)
-    cells, values = cells[order], values[order]
-    size = n_rows * n_bins * grid.n_bins
-    edges = np.searchsorted(cells, size * np.arange(len(transforms) + 1))
+    return _split_runs(cells[order], values[order], len(transforms), binning, grid)
+
+
+def _chunks(source: EventSource, progress: Progress | None) -> Iterator[EventChunk]:
+    """Yield the chunks of a source, checked; progress is that of whoever takes the next one."""
+    done = 0
+    for chunk in source.chunks():
+        _check_runs(chunk, source)
+        yield chunk
+        done += len(chunk)
+        if progress is not None:
+            progress("events", done, source.n_events)
+
+
+def _split_runs(
+    cells: IntArray, values: FloatArray, n_runs: int, binning: Binning, grid: SpectralGrid
+) -> list[tuple[IntArray, FloatArray]]:
+    """Cells and sums of each run, of cells (k,) that are numbered through all runs, ascending."""
+    size = len(binning.classes.zones) * len(binning.bins) * grid.n_bins
+    edges = np.searchsorted(cells, size * np.arange(n_runs + 1))
     return [(cells[a:b] - k * size, values[a:b]) for k, (a, b) in enumerate(itertools.pairwise(edges))]
 
 

@@ -49,7 +49,7 @@ class FoldedRun:
     exposure_cells
         Shape (k,): cells that were covered, ascending.
     exposure
-        Shape (k,): solid angle times proton charge times energy width.
+        Shape (k,): solid angle times proton charge times energy width; of points that carry their own, its sum.
     offset
         Shape (k, 3): exposure-weighted mean of Q - bin centre in the local frame (along, u, v) of the bin, 1/Å, for
         Q in the canonical zone of its class.
@@ -179,6 +179,8 @@ class Folded:
         Whether signals hold the factor ki/kf.
     bose_applied
         Bose correction that signals hold ("None", "Chi" or "SED"), at the temperature of each run.
+    coverage
+        Where the exposure is from (`PointCoverage.origin`); None where it follows from detectors.
     notes
         What was assumed, one sentence each.
     provenance
@@ -194,6 +196,7 @@ class Folded:
     overlaps: tuple[tuple[int, int, float], ...] = ()
     kikf_applied: bool = True
     bose_applied: BoseCorrection = "None"
+    coverage: str | None = None
     notes: tuple[str, ...] = ()
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
@@ -398,7 +401,7 @@ class Folded:
         Raises
         ------
         InputError
-            If crystal, bins, energies or corrections differ, or a run is in both.
+            If crystal, bins, energies, corrections or the origin of the coverage differ, or a run is in both.
         """
         if not self.bins.same_as(other.bins) or self.grid != other.grid:
             raise InputError(
@@ -411,6 +414,12 @@ class Folded:
                 "the folded sets hold other corrections",
                 "ki/kf or Bose factor was applied to one of them only",
                 "fold all of them with the same settings",
+            )
+        if self.coverage != other.coverage:
+            raise InputError(
+                "the folded sets are normalised differently",
+                "; ".join(one or "coverage follows from detectors" for one in (self.coverage, other.coverage)),
+                "fold events with events and histograms with histograms",
             )
         twice = sorted({run.number for run in self.runs} & {run.number for run in other.runs})
         if twice:
@@ -448,6 +457,7 @@ class Folded:
             overlaps=self.overlaps,
             kikf_applied=self.kikf_applied,
             bose_applied=self.bose_applied,
+            coverage=self.coverage,
             notes=tuple(dict.fromkeys(self.notes + other.notes)),
             provenance={"merged": sources},
         )

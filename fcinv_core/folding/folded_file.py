@@ -271,6 +271,7 @@ def _content(folded: Folded) -> dict[str, Any]:
         "overlaps": [list(overlap) for overlap in folded.overlaps],
         "kikf_applied": folded.kikf_applied,
         "bose_applied": folded.bose_applied,
+        "coverage": folded.coverage,
         "backgrounds": [{"description": part.description, "scale": part.scale} for part in folded.backgrounds],
         "notes": list(folded.notes),
         "provenance": dict(folded.provenance),
@@ -314,6 +315,7 @@ def _from_histo(histo: MDHisto) -> Folded:
         overlaps=tuple((int(a), int(b), float(share)) for a, b, share in content["overlaps"]),
         kikf_applied=bool(content["kikf_applied"]),
         bose_applied=content["bose_applied"],
+        coverage=content.get("coverage"),
         notes=tuple(content["notes"]),
         provenance=content["provenance"],
     )

@@ -88,7 +88,7 @@ def part(source: EventSource, wanted: list[int], name: str) -> EventSource:
         for chunk in source.chunks(size):
             mine = np.isin(chunk.run, wanted)
             place = np.searchsorted(wanted, chunk.run[mine])
-            columns = {f.name: getattr(chunk, f.name)[mine] for f in fields(chunk)}
+            columns = {f.name: getattr(chunk, f.name)[mine] for f in fields(chunk) if f.name != "exposure"}
             yield type(chunk)(**{**columns, "run": place})
 
     return replace(
