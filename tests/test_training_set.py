@@ -104,13 +104,14 @@ def test_a_cluster_of_two_workers_writes_the_identical_file(
 
 def test_memory_does_not_grow_with_the_number_of_samples(prior: Prior, tmp_path: Path) -> None:
     peaks = []
-    for n in (1500, 6000):
+    for n in (1500, 15_000):
         tracemalloc.start()
         make(tmp_path / f"{n}.h5", prior, n, others="reference")
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
-    stored = 4500 * (41 * 3 * 4 + prior.n_force_constants * 8)
-    assert peaks[1] - peaks[0] < 0.1 * stored
+    stored = 13_500 * (41 * 3 * 4 + prior.n_force_constants * 8)
+    # Threads meet at other moments in each run, which moves the peak by a chunk or so.
+    assert peaks[1] - peaks[0] < 0.3 * stored
 
 
 def test_an_unreachable_cluster_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
