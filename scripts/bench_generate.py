@@ -216,9 +216,10 @@ def main() -> None:
         f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, "
         f"Python {platform.python_version()}, numpy {np.__version__}, phonopy {phonopy.__version__}"
     )
+    # First: the peak memory of a child counts what its parent held when it was started.
+    whole_command(arguments.sets)
     compare(arguments.sets, arguments.repeats)
     growth(arguments.repeats)
-    whole_command(arguments.sets)
 
 
 if __name__ == "__main__":
