@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from fcinv_core.crystal import Crystal, FloatArray
 from fcinv_core.files import replace_when_complete
 from fcinv_core.qpath import QPath
 from fcinv_core.spectrum import SpectralGrid
+from fcinv_core.stability import TOLERANCE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -53,6 +55,52 @@ def plot_bands(path_png: Path, path: QPath, energies: FloatArray, *, title: str)
     draw_path_axis(axes, path)
     axes.set_ylabel("energy (meV)")
     axes.set_title(title, size=11, wrap=True)
+    save_figure(figure, path_png)
+
+
+def plot_dispersions(
+    path_png: Path,
+    path: QPath,
+    dispersions: Sequence[tuple[str, FloatArray]],
+    *,
+    title: str,
+    mean: FloatArray | None = None,
+) -> None:
+    """Draw the dispersions of several sets of force constants into one PNG file.
+
+    Sets with imaginary modes are dashed and marked as unstable; imaginary energies are drawn negative.
+
+    Parameters
+    ----------
+    path_png
+        Where the picture goes.
+    path
+        The n q-points.
+    dispersions
+        Label and energies, shape (n, s), meV, of each set.
+    title
+        Title of the figure; see `material_title`.
+    mean
+        Shape (n, s): dispersion of their mean, meV, drawn in black.
+    """
+    from matplotlib import colormaps
+
+    figure = new_figure(8.6, 4.6)
+    axes = figure.add_subplot()
+    colours = colormaps["turbo"](np.linspace(0.05, 0.95, len(dispersions)))
+    for colour, (label, energies) in zip(colours, dispersions, strict=True):
+        unstable = float(energies.min()) < -TOLERANCE
+        style = "--" if unstable else "-"
+        draw_bands(axes, path, energies, color=colour, linewidth=0.9, linestyle=style)
+        axes.plot([], [], color=colour, linestyle=style, label=f"{label} (unstable)" if unstable else label)
+    if mean is not None:
+        draw_bands(axes, path, mean, color="black", linewidth=1.8)
+        axes.plot([], [], color="black", linewidth=1.8, label="mean of the stable ones")
+    axes.axhline(0, color="0.6", linewidth=0.6)
+    draw_path_axis(axes, path)
+    axes.set_ylabel("energy (meV)")
+    axes.set_title(title, size=11)
+    figure.legend(loc="outside right upper", fontsize="small", frameon=False)
     save_figure(figure, path_png)
 
 

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import numpy as np
 
-from fcinv_core.crystal import FloatArray, IntArray
+from fcinv_core.crystal import IntArray
 from fcinv_core.dynamics import mode_energies
 from fcinv_core.plotting import (
-    draw_bands,
     draw_path_axis,
     draw_spectrum,
     material_title,
     new_figure,
+    plot_dispersions,
     save_figure,
 )
 from fcinv_core.prior import Prior
@@ -26,27 +26,15 @@ _BARS = 24
 
 
 def plot_ensemble(prior: Prior, path: QPath, path_png: Path) -> None:
-    """Draw the dispersions of all members of an ensemble and of their mean into a PNG file.
-
-    Members with imaginary modes are dashed; imaginary energies are drawn negative.
-    """
-    figure = new_figure(8.6, 4.6)
-    axes = figure.add_subplot()
-    members = [
-        (Path(m.name).name, m.stability.stable, prior.force_constants(m.values, m.name)) for m in prior.members
-    ]
-    for (name, stable, fcs), colour in zip(members, _colours(len(members)), strict=True):
-        energies = mode_energies(fcs, path.q, path.direction)
-        draw_bands(axes, path, energies, color=colour, linewidth=0.9, linestyle="-" if stable else "--")
-        axes.plot([], [], color=colour, linestyle="-" if stable else "--", label=_short(name, stable))
-    draw_bands(axes, path, mode_energies(prior.reference, path.q, path.direction), color="black", linewidth=1.8)
-    axes.plot([], [], color="black", linewidth=1.8, label="mean of the stable ones")
-    axes.axhline(0, color="0.6", linewidth=0.6)
-    draw_path_axis(axes, path)
-    axes.set_ylabel("energy (meV)")
-    axes.set_title(material_title(prior.crystal, f"{len(members)} sets of force constants"), size=11)
-    figure.legend(loc="outside right upper", fontsize="small", frameon=False)
-    save_figure(figure, path_png)
+    """Draw the dispersions of all members of an ensemble and of the mean of its stable ones into a PNG file."""
+    members = [(member, prior.force_constants(member.values, member.name)) for member in prior.members]
+    plot_dispersions(
+        path_png,
+        path,
+        [(_short(Path(m.name).name), mode_energies(fcs, path.q, path.direction)) for m, fcs in members],
+        title=material_title(prior.crystal, f"{len(members)} sets of force constants"),
+        mean=mode_energies(prior.reference, path.q, path.direction),
+    )
 
 
 def plot_sensitivity(prior: Prior, found: Sensitivity, chosen: IntArray, path_png: Path) -> None:
@@ -97,13 +85,7 @@ def plot_examples(training: TrainingSet, path_png: Path) -> None:
     save_figure(figure, path_png)
 
 
-def _colours(n: int) -> FloatArray:
-    from matplotlib import colormaps
-
-    return np.asarray(colormaps["turbo"](np.linspace(0.05, 0.95, n)))
-
-
-def _short(name: str, stable: bool) -> str:
+def _short(name: str) -> str:
     for part in ("phonopy_params_", ".phonopy_params", ".yaml", ".xz"):
         name = name.replace(part, "")
-    return name if stable else f"{name} (unstable)"
+    return name

@@ -18,13 +18,12 @@ from ase.data import atomic_numbers
 
 import fcinv_core
 from fcinv_core import files
-from fcinv_core.crystal import Crystal
+from fcinv_core.crystal import Crystal, read_structure
 from fcinv_core.dynamics import mode_energies
 from fcinv_core.errors import InputError
-from fcinv_core.force_constants.phonopy_files import from_phonopy
+from fcinv_core.force_constants.phonopy_files import from_phonopy, read_force_constants
 from fcinv_core.potentials.configuration import FAMILIES, EnsembleConfig, Member
 from fcinv_core.potentials.environments import requirements
-from fcinv_core.potentials.figure import plot_ensemble_dispersions
 from fcinv_core.potentials.finite_displacements import (
     displaced_positions,
     force_constants_of,
@@ -39,6 +38,7 @@ from fcinv_core.potentials.job import (
     obstacle,
     run_worker,
 )
+from fcinv_core.qpath import standard_path
 from fcinv_core.stability import TOLERANCE, Stability, judge, stability_points
 from fcinv_core.work_units import MapUnits, map_in_process
 
@@ -582,10 +582,18 @@ def _write_summary(crystal: Crystal, config: EnsembleConfig, summary: EnsembleSu
         "left_out": {o.label: o.reason for o in summary.outcomes if o.record is None},
     }
     files.write_text(summary.out / "ensemble.json", json.dumps(content, indent=1) + "\n")
-    with files.replace_when_complete(summary.out / "dispersions.png") as path:
-        plot_ensemble_dispersions(
-            crystal,
-            dict(zip((r.label for r in summary.taken), summary.force_constants_paths, strict=True)),
-            unstable={r.label for r in summary.taken if not r.stability.stable},
-            path=path,
-        )
+    # Drawing brings in compiled code, which the command line's --help does not need.
+    from fcinv_core.plotting import material_title, plot_dispersions
+
+    path = standard_path(crystal)
+    dispersions = []
+    for record, file in zip(summary.taken, summary.force_constants_paths, strict=True):
+        # In its own lattice: a member that relaxed it may have left the given one behind.
+        found = read_force_constants(file, read_structure(file))
+        dispersions.append((record.label, mode_energies(found, path.q, path.direction)))
+    plot_dispersions(
+        summary.out / "dispersions.png",
+        path,
+        dispersions,
+        title=material_title(crystal, f"{len(summary.taken)} force fields"),
+    )
