@@ -100,6 +100,39 @@ def test_the_number_of_threads_does_not_change_a_bit(monkeypatch: pytest.MonkeyP
         np.testing.assert_array_equal(bvk.energies(sets, threads=threads), one_thread)
 
 
+@pytest.mark.parametrize("name", ["Ge", "ZnS"])
+def test_a_torch_device_gives_the_energies_of_the_processor(name: str) -> None:
+    bvk = model(name, GENERIC)
+    sets = stable(name)[3] * np.random.default_rng(4).uniform(0.9, 1.1, (7, len(bvk.reference_values)))
+    np.testing.assert_allclose(bvk.energies(sets, device="cpu"), bvk.energies(sets), rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", [name for name in CELLS if crystal(name).n_sites <= 6])
+def test_a_centre_of_inversion_makes_the_matrices_real_in_a_unitary_basis(name: str) -> None:
+    bvk = model(name, GENERIC)
+    basis, centrosymmetric = bvk.real_basis, (crystal(name).rotations == -np.eye(3)).all(axis=(1, 2)).any()
+    assert (basis is not None) == centrosymmetric
+    values = stable(name)[3] * np.random.default_rng(5).uniform(0.9, 1.1, len(bvk.reference_values))
+    matrices = bvk.matrices(values)
+    np.testing.assert_allclose(bvk.energies(values), to_energies(np.linalg.eigvalsh(matrices)), atol=1e-9)
+    if basis is not None:
+        adjoint = basis.conj().swapaxes(1, 2)
+        np.testing.assert_allclose(adjoint @ basis, np.broadcast_to(np.eye(bvk.n_modes), basis.shape), atol=1e-14)
+        turned = adjoint @ matrices @ basis
+        assert np.abs(turned.imag).max() < 1e-12 * np.abs(turned).max()
+        assert bvk._coefficients[1]
+
+
+def test_a_set_that_breaks_the_inversion_is_still_solved() -> None:
+    """Raw finite-difference sets are not quite symmetric: the complex matrices are used then."""
+    _, parametrisation, reference, values = stable("Ge")
+    noise = np.random.default_rng(6).normal(scale=0.01, size=reference.tensors.shape)
+    raw = reference.with_tensors(reference.tensors + noise, "raw")
+    bvk = BornVonKarman.at(GENERIC, raw, parametrisation, values)
+    assert not bvk._coefficients[1]
+    np.testing.assert_allclose(bvk.energies(values), mode_energies(raw, GENERIC), atol=1e-9)
+
+
 def test_no_sets_and_no_varying_constants_are_allowed() -> None:
     _, parametrisation, reference, values = stable("Ge")
     bvk = model("Ge", GENERIC)
