@@ -19,21 +19,10 @@ from fcinv_core.folding.fold import FoldSettings, fold, make_binning
 from fcinv_core.folding.folded import Folded
 from fcinv_core.folding.orientation import find_setting
 from fcinv_core.folding.outliers import reject_outliers
-from fcinv_core.qpath import QPath, standard_path
-from tests.crystals import crystal
+from fcinv_core.qpath import QPath
 from tests.folding.measurement import GRID, constant_scattering, detectors, make_runs
 
 SETTINGS = FoldSettings(GRID, widths=(0.25, 0.25), kikf_applied=False)
-
-
-@pytest.fixture(scope="module")
-def germanium() -> Crystal:
-    return crystal("Ge")
-
-
-@pytest.fixture(scope="module")
-def path(germanium: Crystal) -> QPath:
-    return standard_path(germanium, 30)
 
 
 @pytest.fixture(scope="module")

@@ -27,16 +27,6 @@ SETTINGS = FoldSettings(GRID, widths=(0.25, 0.25), kikf_applied=False)
 
 
 @pytest.fixture(scope="module")
-def germanium() -> Crystal:
-    return crystal("Ge")
-
-
-@pytest.fixture(scope="module")
-def path(germanium: Crystal) -> QPath:
-    return standard_path(germanium, 30)
-
-
-@pytest.fixture(scope="module")
 def source(germanium: Crystal) -> EventSource:
     return constant_scattering(make_runs(germanium), detectors(), 3.0, seed=0, weight=0.7)
 
