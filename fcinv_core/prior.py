@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fcinv_core.crystal import Crystal, FloatArray, IntArray
+from fcinv_core.dynamics import BornVonKarman
 from fcinv_core.errors import InputError
 from fcinv_core.force_constants.bonds import bonds_of_pairs, pairs_within
 from fcinv_core.force_constants.pairs import ForceConstants
@@ -96,6 +97,23 @@ class Prior:
     def in_range(self, t: FloatArray) -> FloatArray:
         """Return lower + t (upper - lower) in FC order; t = 1 is the largest magnitude seen."""
         return np.asarray(self.lower + t * (self.upper - self.lower))
+
+    def dynamics(
+        self, q: FloatArray, directions: FloatArray | None = None, select: IntArray | None = None
+    ) -> BornVonKarman:
+        """Return the dynamics at q-points, linear in the force constants in FC order around the reference.
+
+        Parameters
+        ----------
+        q, directions
+            See `BornVonKarman.at`.
+        select
+            FC numbers that vary; all by default.
+        """
+        chosen = self.order if select is None else self.order[select]
+        return BornVonKarman.at(
+            q, self.reference, self.parametrisation, self.mean[np.argsort(self.order)], chosen, directions
+        )
 
     def force_constants(self, values: FloatArray, source: str) -> ForceConstants:
         """Return the full set for values (n,) in FC order, eV/Å²."""

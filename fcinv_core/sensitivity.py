@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from fcinv_core.crystal import FloatArray, IntArray
-from fcinv_core.dynamics import BornVonKarman
 from fcinv_core.errors import InputError
 from fcinv_core.prior import Prior
 from fcinv_core.qpath import QPath
@@ -34,14 +33,7 @@ class Sensitivity:
 
 def sensitivity(prior: Prior, path: QPath) -> Sensitivity:
     """Compute the change of the mode energies from the lower to the upper end of each force constant's range."""
-    model = BornVonKarman.at(
-        path.q,
-        prior.reference,
-        prior.parametrisation,
-        prior.mean[np.argsort(prior.order)],
-        prior.order,
-        path.direction,
-    )
+    model = prior.dynamics(path.q, path.direction)
     rms, largest = [], []
     for k in range(prior.n_force_constants):
         ends = np.tile(prior.mean, (2, 1))

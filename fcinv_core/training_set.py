@@ -112,11 +112,6 @@ class Sampling:
         """
         sigma = prior.sigma.copy() if others == "prior" else np.zeros_like(prior.sigma)
         sigma[retained] = 0.0
-        values = prior.mean[np.argsort(prior.order)]
-
-        def dynamics(q: FloatArray, directions: FloatArray | None) -> BornVonKarman:
-            return BornVonKarman.at(q, prior.reference, prior.parametrisation, values, prior.order, directions)
-
         return cls(
             seed=seed,
             retained=np.asarray(retained),
@@ -124,8 +119,8 @@ class Sampling:
             upper=prior.upper,
             mean=prior.mean,
             sigma=sigma,
-            stability=dynamics(stability_points(prior.crystal), None),
-            path=dynamics(path.q, path.direction),
+            stability=prior.dynamics(stability_points(prior.crystal)),
+            path=prior.dynamics(path.q, path.direction),
             device=device,
         )
 
