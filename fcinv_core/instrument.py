@@ -235,6 +235,27 @@ INSTRUMENTS: Mapping[str, Instrument] = {
             source="geometry: Mantid's MERLIN_Definition (2012, doors 5 and 6 by their even spacing); R. I. Bewley "
             f"et al., Physica B 385-386, 1029 (2006); {_PYCHOP}",
         ),
+        Instrument(
+            name="LET",
+            primary_path=25.0,
+            # Twelve doors of 32 tubes, 15 degrees apart.
+            arcs=tuple(
+                TubeArc(-38.947 + 15 * door, -26.053 + 15 * door, 32, 3.5, 0.0, 4.01, 1024) for door in range(12)
+            ),
+            widths=(
+                (1.5, 53.5e-6, 81.4e-6, 104.8e-6),
+                (2.2, 75.5e-6, 116.8e-6, 153.2e-6),
+                (3.7, 76.0e-6, 152.8e-6, 248.1e-6),
+                (6, 78.1e-6, 209.3e-6, 393.9e-6),
+                (9, 74.0e-6, 276.7e-6, 583.2e-6),
+                (14, 78.2e-6, 398.0e-6, 901.4e-6),
+                (20, 88.9e-6, 548.0e-6, 1284.6e-6),
+                (30, 106.0e-6, 797.0e-6, 1923.8e-6),
+            ),
+            setting="High Flux, resolution disk at 240 Hz, pulse removal disk at 120 Hz",
+            source="geometry: Mantid's LET_Definition (2014); R. I. Bewley, J. W. Taylor and S. M. Bennington, "
+            f"Nucl. Instrum. Methods A 637, 128 (2011); {_PYCHOP}",
+        ),
     )
 }
 

@@ -43,6 +43,9 @@ def write_prior(group: h5py.Group, prior: Prior) -> None:
         polar = reference.create_group("non_analytic")
         polar["born"], polar["dielectric"], polar["supercell"] = term.born, term.dielectric, term.supercell
         polar.attrs["factor"], polar.attrs["method"] = term.factor, term.method
+        for name in ("cutoff", "smearing"):
+            if getattr(term, name) is not None:
+                polar.attrs[name] = getattr(term, name)
 
     members = group.create_group("members")
     for number, member in enumerate(prior.members):
@@ -93,6 +96,7 @@ def read_prior(group: h5py.Group) -> Prior:
             polar["dielectric"][()],
             float(polar.attrs["factor"]),
             "wang" if polar.attrs["method"] == "wang" else "gonze",
+            *(float(polar.attrs[name]) if name in polar.attrs else None for name in ("cutoff", "smearing")),
         )
     mean = group["mean"][()]
     unordered = np.empty_like(mean)

@@ -55,6 +55,7 @@ def test_coverage_is_the_published_one() -> None:
         "CNCS": (-50, 135, -16, 16),
         "HYSPEC": (-30, 30, -7.5, 7.5),
         "MERLIN": (-45, 135, -30, 30),
+        "LET": (-40, 140, -30, 30),
     }
     for name, (left, right, down, up) in published.items():
         x, y, z = of(INSTRUMENTS[name]).directions.T
@@ -118,19 +119,24 @@ def test_a_measured_elastic_width_scales_the_resolution() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "settings"),
+    ("name", "ei", "settings"),
     [
-        ("ARCS", {"chopper_package": "ARCS-100-1.5-AST", "chopper_frequency": 300}),
-        ("SEQUOIA", {"chopper_package": "ARCS-100-1.5-AST", "chopper_frequency": 300}),
-        ("CNCS", {"chopper_package": "High Flux", "resolution_disk_frequency": 300, "fermi_frequency": 60}),
-        ("HYSPEC", {"chopper_package": "OnlyOne", "chopper_frequency": 180}),
-        ("MERLIN", {"chopper_package": "G", "chopper_frequency": 250}),
+        ("ARCS", 34.0, {"chopper_package": "ARCS-100-1.5-AST", "chopper_frequency": 300}),
+        ("SEQUOIA", 34.0, {"chopper_package": "ARCS-100-1.5-AST", "chopper_frequency": 300}),
+        ("CNCS", 34.0, {"chopper_package": "High Flux", "resolution_disk_frequency": 300, "fermi_frequency": 60}),
+        ("HYSPEC", 34.0, {"chopper_package": "OnlyOne", "chopper_frequency": 180}),
+        ("MERLIN", 34.0, {"chopper_package": "G", "chopper_frequency": 250}),
+        ("LET", 2.9, {"chopper_package": "High Flux", "resolution_frequency": 240, "pulse_remover_frequency": 120}),
+        (
+            "LET",
+            17.0,
+            {"chopper_package": "High Flux", "resolution_frequency": 240, "pulse_remover_frequency": 120},
+        ),
     ],
 )
-def test_resolution_is_that_of_pychop(name: str, settings: dict[str, str | int]) -> None:
+def test_resolution_is_that_of_pychop(name: str, ei: float, settings: dict[str, str | int]) -> None:
     """Between the rows of the table too, to 4 %."""
     resins = pytest.importorskip("resins")
-    ei = 34.0
     model = resins.Instrument.from_default(name, name).get_resolution_function("PyChop_fit", e_init=ei, **settings)
     energy = np.linspace(0, 0.9 * ei, 20)
     theirs = model.get_characteristics(energy[:, None])["sigma"]

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 import h5py
 import numpy as np
+from numpy.typing import ArrayLike
 from phonopy import Phonopy
 from phonopy.file_IO import (
     parse_BORN,
@@ -28,6 +29,7 @@ from phonopy.structure.symmetry import symmetrize_borns_and_epsilon
 
 from fcinv_core.crystal import (
     SYMMETRY_TOLERANCE,
+    CellMapping,
     Crystal,
     FloatArray,
     IntArray,
@@ -39,6 +41,7 @@ from fcinv_core.errors import InputError
 from fcinv_core.files import replace_when_complete
 from fcinv_core.force_constants.non_analytic import NonAnalyticTerm
 from fcinv_core.force_constants.pairs import ForceConstants
+from fcinv_core.stability import commensurate_points
 from fcinv_core.units import ROOT_TO_THZ
 
 _FORMS = "phonopy_params.yaml, FORCE_CONSTANTS, force_constants.hdf5 or FORCE_SETS"
@@ -82,6 +85,32 @@ def read_force_constants(
     check_readable(path, f"a force-constant file ({_FORMS})")
     phonon = _load(path, None if structure is None else Path(structure), supercell, born)
     return from_phonopy(phonon, crystal, source=str(path))
+
+
+def supercell_matrix(numbers: ArrayLike, name: str) -> IntArray:
+    """Return phonopy's DIM as a matrix, shape (3, 3).
+
+    Parameters
+    ----------
+    numbers
+        Its diagonal, or all of it row by row: 3 or 9 integers.
+    name
+        How error messages call it.
+
+    Raises
+    ------
+    InputError
+        If there are others, or they span no volume.
+    """
+    given = np.array(numbers, dtype=np.int64)
+    matrix = given.reshape(3, 3) if given.size == 9 else np.diag(given.ravel())
+    if len(matrix) != 3 or round(abs(float(np.linalg.det(matrix)))) < 1:
+        raise InputError(
+            f"{name} {' '.join(map(str, given.ravel()))} is not a supercell",
+            "3 or 9 integers that span a volume were expected",
+            "give it as phonopy's DIM, such as 4 4 4",
+        )
+    return matrix
 
 
 def from_phonopy(phonon: Phonopy, crystal: Crystal, *, source: str) -> ForceConstants:
@@ -131,7 +160,7 @@ def from_phonopy(phonon: Phonopy, crystal: Crystal, *, source: str) -> ForceCons
     supercell *= round(np.sign(np.linalg.det(supercell)))
     non_analytic = None
     if phonon.nac_params is not None:
-        non_analytic = _non_analytic(phonon, crystal, mapping.rotation, mapping.sites, supercell)
+        non_analytic = _non_analytic(phonon, crystal, mapping, supercell)
     fcs = ForceConstants(
         crystal=crystal,
         first=mapping.sites[first],
@@ -146,31 +175,59 @@ def from_phonopy(phonon: Phonopy, crystal: Crystal, *, source: str) -> ForceCons
     return fcs
 
 
-def to_phonopy(fcs: ForceConstants) -> Phonopy:
+def to_phonopy(fcs: ForceConstants, *, symmetry: bool = True) -> Phonopy:
     """Put force constants into a phonopy object of the standard primitive cell.
 
     Its supercell is the set's own if that holds all pairs the way phonopy shares them among images, else the
     smallest multiple of the conventional cell that does.
 
-    Raises
-    ------
-    InputError
-        If a polar set reaches beyond its supercell, to which its non-analytic term is tied.
+    Parameters
+    ----------
+    fcs
+        The set.
+    symmetry
+        Whether phonopy looks for the symmetry of the supercell: seconds for a large one, and files do without.
     """
-    phonon = _in_supercell(fcs, fcs.supercell)
+    phonon = _in_supercell(fcs, fcs.supercell, symmetry)
     bare = replace(fcs, non_analytic=None)
     again = replace(from_phonopy(phonon, fcs.crystal, source=fcs.source), non_analytic=None)
     # q-points of no symmetry tell two sets of pairs apart.
     probe = np.array([[0.137, 0.291, 0.413], [0.771, 0.059, 0.331]])
-    if not np.allclose(bare.dynamical_matrices(probe), again.dynamical_matrices(probe), rtol=0, atol=1e-8):
-        if fcs.non_analytic is not None:
-            raise InputError(
-                f"{fcs.source} does not fit into its supercell",
-                "its constants reach farther, and the non-analytic term of a polar crystal is tied to that cell",
-                "shorten the reach or start from a set of a larger supercell",
-            )
-        phonon = _in_supercell(fcs, _supercell_holding(fcs))
-    return phonon
+    if np.allclose(bare.dynamical_matrices(probe), again.dynamical_matrices(probe), rtol=0, atol=1e-8):
+        return phonon
+    larger = _supercell_holding(fcs)
+    if fcs.non_analytic is not None:
+        # The dipole-dipole part that a set's own supercell holds is another one than the larger cell's.
+        fcs = _resampled(fcs, larger)
+    return _in_supercell(fcs, larger, symmetry)
+
+
+def _resampled(fcs: ForceConstants, supercell: IntArray) -> ForceConstants:
+    """Return a polar set in a larger supercell: the same dynamical matrices at every wave that fits into it.
+
+    What is left when the dipole-dipole sum is taken off reaches no farther than before, so that phonopy's
+    interpolation in between is that of the given set.
+    """
+    assert fcs.non_analytic is not None
+    crystal, q = fcs.crystal, commensurate_points(supercell)
+    # The zone's point nearest to Γ, where the sum over reciprocal vectors is best, and Γ itself without direction.
+    matrices = fcs.dynamical_matrices(q - np.rint(q))
+    roots = np.sqrt(np.repeat(crystal.masses, 3))
+    cells = np.rint(commensurate_points(supercell.T) @ supercell).astype(np.int64)
+    phases = np.exp(-2j * np.pi * cells @ q.T) / len(q)
+    tensors = (phases @ (matrices * np.outer(roots, roots)).reshape(len(q), -1)).real
+    n = crystal.n_sites
+    blocks = tensors.reshape(len(cells), n, 3, n, 3).transpose(0, 1, 3, 2, 4).reshape(-1, 3, 3)
+    cell, first, second = (index.ravel() for index in np.indices((len(cells), n, n)))
+    return replace(
+        fcs,
+        first=first,
+        second=second,
+        cells=cells[cell],
+        tensors=blocks,
+        supercell=supercell,
+        non_analytic=replace(fcs.non_analytic, supercell=supercell),
+    )
 
 
 def _supercell_holding(fcs: ForceConstants) -> IntArray:
@@ -181,11 +238,11 @@ def _supercell_holding(fcs: ForceConstants) -> IntArray:
     return np.asarray((np.floor(2 * reach / heights).astype(np.int64) + 1)[:, None] * fcs.crystal.conventional)
 
 
-def _in_supercell(fcs: ForceConstants, supercell: IntArray) -> Phonopy:
+def _in_supercell(fcs: ForceConstants, supercell: IntArray, symmetry: bool) -> Phonopy:
     crystal = fcs.crystal
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*Point group symmetries of supercell", category=UserWarning)
-        phonon = Phonopy(crystal.to_phonopy(), supercell.T, primitive_matrix=np.eye(3))
+        phonon = Phonopy(crystal.to_phonopy(), supercell.T, primitive_matrix=np.eye(3), is_symmetry=symmetry)
     # Fold each pair into the supercell by its position; images that phonopy shares add up again.
     atoms = phonon.supercell
     inverse = np.linalg.inv(supercell)
@@ -204,7 +261,7 @@ def _in_supercell(fcs: ForceConstants, supercell: IntArray) -> Phonopy:
 def write_phonopy_params(fcs: ForceConstants, path: Path | str) -> None:
     """Write a phonopy_params.yaml (.xz: compressed) with force constants, which `phonopy.load` reads as it is."""
     with replace_when_complete(Path(path)) as temporary:
-        to_phonopy(fcs).save(temporary, settings={"force_constants": True, "displacements": False})
+        to_phonopy(fcs, symmetry=False).save(temporary, settings={"force_constants": True, "displacements": False})
         if temporary.suffix == ".xz":
             temporary.write_bytes(lzma.compress(temporary.read_bytes()))
 
@@ -233,29 +290,26 @@ def _folded(site: int, cell: IntArray, inverse: FloatArray) -> tuple[int, ...]:
     return (int(site), *(int(x) for x in np.rint(fractions * 1e6)))
 
 
-def _non_analytic(
-    phonon: Phonopy, crystal: Crystal, rotation: FloatArray, sites: IntArray, supercell: IntArray
-) -> NonAnalyticTerm:
+def _non_analytic(phonon: Phonopy, crystal: Crystal, mapping: CellMapping, supercell: IntArray) -> NonAnalyticTerm:
     params = phonon.nac_params
     assert params is not None
     # As phonopy does before use: the symmetry of the crystal and charge neutrality are imposed.
-    charges, dielectric = symmetrize_borns_and_epsilon(
+    born, dielectric = symmetrize_borns_and_epsilon(
         params["born"], params["dielectric"], phonon.primitive, symprec=SYMMETRY_TOLERANCE
     )
-    born = np.zeros((crystal.n_sites, 3, 3))
-    counts = np.zeros(crystal.n_sites)
-    np.add.at(born, sites, rotation @ charges @ rotation.T)
-    np.add.at(counts, sites, 1)
-    factor = params.get("factor")
+    factor, cutoff, smearing = params.get("factor"), params.get("G_cutoff"), params.get("Lambda")
     units = get_calculator_physical_units(phonon.calculator)
     coulomb = get_calculator_physical_units("vasp").nac_factor
-    return NonAnalyticTerm(
-        crystal=crystal,
-        supercell=supercell,
-        born=born / counts[:, None, None],
-        dielectric=rotation @ dielectric @ rotation.T,
-        factor=float(coulomb if factor is None else factor * coulomb / units.nac_factor),
+    return NonAnalyticTerm.of_cell(
+        crystal,
+        mapping,
+        supercell,
+        born,
+        dielectric,
+        float(coulomb if factor is None else factor * coulomb / units.nac_factor),
         method=params.get("method", "gonze"),
+        cutoff=None if cutoff is None else cutoff / units.distance_to_A,
+        smearing=None if smearing is None else smearing / units.distance_to_A,
     )
 
 

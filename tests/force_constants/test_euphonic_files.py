@@ -54,8 +54,9 @@ def test_polar_quartz_of_castep_gives_the_same_energies_with_its_dipoles(shared_
     assert fcs.non_analytic is not None
     judge = EuphonicForceConstants.from_castep(str(path))
     q = np.random.default_rng(3).uniform(-0.5, 0.5, (40, 3))
-    np.testing.assert_allclose(mode_energies(fcs, q), euphonic_energies(judge, fcs, q), atol=2e-3)
+    # The acoustic sum rule is shared among images here, and put into one cell there.
+    np.testing.assert_allclose(mode_energies(fcs, q), euphonic_energies(judge, fcs, q), atol=2e-4)
     # Close to Γ the longitudinal modes depend on the direction.
     near = 0.01 * q / np.linalg.norm(q, axis=1, keepdims=True)
     found, theirs = mode_energies(fcs, near), euphonic_energies(judge, fcs, near)
-    np.testing.assert_allclose(found, theirs, atol=5e-3)
+    np.testing.assert_allclose(found, theirs, atol=2e-4)

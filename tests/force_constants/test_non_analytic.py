@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from phonopy.structure.symmetry import symmetrize_borns_and_epsilon
 from fcinv_core.crystal import map_cell, read_structure
 from fcinv_core.dynamics import mode_energies
 from fcinv_core.errors import InputError
-from fcinv_core.force_constants.bonds import bonds_in_supercell, bonds_within
+from fcinv_core.force_constants.bonds import bonds_in_supercell, bonds_of_pairs, pairs_within
 from fcinv_core.force_constants.pairs import ForceConstants
 from fcinv_core.force_constants.parametrisation import Parametrisation
 from fcinv_core.force_constants.phonopy_files import (
@@ -68,6 +69,36 @@ def test_frequencies_are_phonopys(name: str, method: str) -> None:
         expected = phonopy_frequencies(phonon, one, gamma, direction)
         np.testing.assert_allclose(ours(fcs, gamma, direction), expected, rtol=0, atol=1e-6)
     np.testing.assert_allclose(ours(fcs, gamma), phonopy_frequencies(phonon, one, gamma), rtol=0, atol=1e-6)
+
+
+def test_a_cut_off_and_a_smearing_that_are_stated_are_phonopys() -> None:
+    """phonopy takes both from the first line of a BORN file."""
+    one, phonon = crystal("NaCl"), polar("NaCl")
+    usual = ours(from_phonopy(phonon, one, source="polar"), q := many_points(one, 10))
+    assert phonon.nac_params is not None
+    phonon.nac_params = {**phonon.nac_params, "G_cutoff": 0.5, "Lambda": 0.2}
+    stated = ours(from_phonopy(phonon, one, source="polar"), q)
+    np.testing.assert_allclose(stated, phonopy_frequencies(phonon, one, q), rtol=0, atol=1e-6)
+    assert np.abs(stated - usual).max() > 1e-4
+
+
+@pytest.mark.parametrize("name", ["NaCl", "wurtzite ZnO", "triclinic P-1"])
+def test_a_converged_sum_no_longer_depends_on_where_it_is_cut_off(name: str) -> None:
+    """Nor on the reciprocal lattice vector in q, which phonopy's sphere about zero does not treat alike."""
+    fcs = from_phonopy(polar(name), crystal(name), source="polar")
+    usual = fcs.non_analytic
+    assert usual is not None
+    term = usual.converged()
+    assert term.cutoff is not None
+    q = np.random.default_rng(3).uniform(-0.5, 0.5, (10, 3))
+    values = term.dynamical_matrices(q)
+    farther = replace(term, cutoff=1.3 * term.cutoff).dynamical_matrices(q)
+    scale = np.abs(values).max()
+    np.testing.assert_allclose(farther, values, atol=1e-11 * scale)
+    shifted = q - np.sign(q) * [1, 0, 1]
+    np.testing.assert_allclose(term.dynamical_matrices(shifted), values, atol=1e-11 * scale)
+    change = np.abs(usual.dynamical_matrices(shifted) - usual.dynamical_matrices(q)).max()
+    assert change > 1e-8 * scale
 
 
 def test_longitudinal_and_transverse_modes_split_at_gamma_along_a_direction_only() -> None:
@@ -125,13 +156,40 @@ def test_perturbed_polar_sets_are_read_by_phonopy_and_by_us(name: str, tmp_path:
     )
 
 
-def test_a_polar_set_that_reaches_beyond_its_supercell_cannot_be_written() -> None:
-    one = crystal("NaCl")
-    fcs = from_phonopy(polar("NaCl"), one, source="polar")
-    parametrisation = Parametrisation.from_bonds(bonds_within(one, 7.0))
-    values = np.random.default_rng(2).standard_normal(parametrisation.n_parameters)
-    with pytest.raises(InputError, match="does not fit into its supercell"):
-        to_phonopy(parametrisation.force_constants(values, fcs, "long-ranged"))
+@pytest.mark.parametrize("name", ["NaCl", "wurtzite ZnO"])
+def test_polar_sets_that_reach_beyond_their_supercell_are_written_in_a_larger_one(
+    name: str, tmp_path: Path
+) -> None:
+    """phonopy has another dipole-dipole part in the larger cell; the whole is the same everywhere in the zone.
+
+    In THz; its file keeps no cut-off of the reciprocal sum, so that it reads back with its default.
+    """
+    one = crystal(name)
+    fcs = from_phonopy(polar(name), one, source="polar")
+    assert fcs.non_analytic is not None
+    fcs = replace(fcs, non_analytic=fcs.non_analytic.converged())
+    held = Parametrisation.from_bonds(bonds_in_supercell(one, fcs.supercell))
+    wide = Parametrisation.from_bonds(
+        bonds_of_pairs(
+            one,
+            *(
+                np.concatenate([a, b])
+                for a, b in zip(pairs_within(one, 7.0), (fcs.first, fcs.second, fcs.cells), strict=True)
+            ),
+        )
+    )
+    assert wide.n_parameters > held.n_parameters
+    values = wide.project(fcs).values + 0.02 * np.random.default_rng(2).standard_normal(wide.n_parameters)
+    long_ranged = wide.force_constants(values, fcs, "long-ranged")
+    write_phonopy_params(long_ranged, tmp_path / "phonopy_params.yaml")
+    loaded = phonopy.load(tmp_path / "phonopy_params.yaml", log_level=0)
+    assert len(loaded.supercell) > len(to_phonopy(fcs).supercell)
+    q = many_points(one, 20)
+    np.testing.assert_allclose(phonopy_frequencies(loaded, one, q), ours(long_ranged, q), atol=5e-4)
+    gamma, direction = np.zeros((1, 3)), [1, 2, 0]
+    np.testing.assert_allclose(
+        phonopy_frequencies(loaded, one, gamma, direction), ours(long_ranged, gamma, direction), atol=5e-4
+    )
 
 
 def test_reference_sodium_chloride(shared_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
