@@ -1,5 +1,7 @@
 """The compiled loops: one function finds the bins of a momentum transfer, for events and for exposure alike.
 
+numba keeps compiled loops until their own file changes, so all that compile the search in are here.
+
 No threading layer is used: the loops release the interpreter lock and run in ordinary threads, which is safe
 inside Mantid whatever layer numba has there.
 """
@@ -7,176 +9,67 @@ inside Mantid whatever layer numba has there.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
 import numba
 import numpy as np
 from numba.extending import overload
-from numpy.typing import NDArray
 
-from fcinv_core.crystal import FloatArray, IntArray
+from fcinv_core.folding.lookup import GridLookup
+from fcinv_core.folding.sparse_sums import EMPTY, part_of, slot_of
 
 #: An event near Γ lies in several star arms; beyond so many bins it would mean tubes as thick as the zone.
 MAX_HITS = 64
 #: Squared distances (1/Å²) closer than this are equal: images related by a symmetry of the bin's centre.
 _EQUAL_DISTANCE = 1e-10
-EMPTY = -1
-_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
-class PathLookup(NamedTuple):
-    """Tables by which the bins of a path are found.
-
-    The unit cell [0, 1)^3 of the primitive reciprocal basis is cut into voxels^3 pieces. Each lists the images
-    (segments of the path, moved by an operation and a lattice vector) that reach into it.
-
-    Attributes
-    ----------
-    voxels
-        Number of pieces along each axis.
-    voxel_start, voxel_images
-        Images of voxel v: voxel_images[voxel_start[v]:voxel_start[v + 1]].
-    image_map
-        Shape (n_images, 12): rows of the affine map from fractions q to the position along the segment, u and v,
-        1/Å.
-    image_segment
-        Shape (n_images,): segment of each image.
-    image_operation
-        Shape (n_images, 12) integers: g (3, 3) and K (3,) with q' = g q + K near the segment itself.
-    first_bin, n_points
-        Shape (n_segments,): the bins of a segment are first_bin ... first_bin + n_points - 1.
-    step, inverse_step
-        Shape (n_segments,): distance of the bins along a segment, 1/Å, and one over it.
-    half_widths
-        Shape (2,): half the transverse widths, 1/Å.
-    frame_start, frames
-        frames[frame_start[s]:frame_start[s + 1]] are (cos, sin) of the turns of the cross-section of segment s
-        under its little co-group that change it.
-    table_of_bin, row, turn, turns, extent
-        See `fcinv_core.folding.zones.ZoneClasses`.
-    """
-
-    voxels: int
-    voxel_start: NDArray[np.int32]
-    voxel_images: NDArray[np.int32]
-    image_map: FloatArray
-    image_segment: NDArray[np.int32]
-    image_operation: NDArray[np.int32]
-    first_bin: NDArray[np.int32]
-    n_points: NDArray[np.int32]
-    step: FloatArray
-    inverse_step: FloatArray
-    half_widths: FloatArray
-    frame_start: NDArray[np.int32]
-    frames: FloatArray
-    table_of_bin: NDArray[np.int32]
-    row: NDArray[np.int32]
-    turn: NDArray[np.int32]
-    turns: FloatArray
-    extent: IntArray
-
-
-class GridLookup(NamedTuple):
-    """Tables by which the nearest point of a grid over the zone is found.
-
-    Attributes
-    ----------
-    divisions
-        Divisions of the primitive reciprocal basis vectors.
-    pieces
-        Pieces of a grid cell along each axis; each lists the corners that may be the nearest grid point.
-    piece_start, piece_corners
-        Corners of piece p: piece_corners[piece_start[p]:piece_start[p + 1]].
-    corners
-        Shape (n_corners, 3) integers: corners of a grid cell.
-    basis
-        Shape (3, 3): Cartesian basis vectors (rows) of the grid, 1/Å.
-    low, span
-        The images are the grid points low ... low + span - 1 along each axis, the last fastest.
-    image_map
-        Shape (n_images, 12): rows of the affine map from fractions q to the Cartesian offset (1/Å) from the bin's
-        centre.
-    image_bin
-        Shape (n_images,): bin of each grid point.
-    image_operation
-        Shape (n_images, 12) integers: g (3, 3) and K (3,) with q' = g q + K near the bin's centre.
-    table_of_bin, row, turn, turns, extent
-        See `fcinv_core.folding.zones.ZoneClasses`.
-    """
-
-    divisions: int
-    pieces: int
-    piece_start: NDArray[np.int32]
-    piece_corners: NDArray[np.int32]
-    corners: NDArray[np.int32]
-    basis: FloatArray
-    low: int
-    span: int
-    image_map: FloatArray
-    image_bin: NDArray[np.int32]
-    image_operation: NDArray[np.int32]
-    table_of_bin: NDArray[np.int32]
-    row: NDArray[np.int32]
-    turn: NDArray[np.int32]
-    turns: FloatArray
-    extent: IntArray
-
-
-BinLookup = PathLookup | GridLookup
-
-
-def _find_grid_cell(q0, q1, q2, lookup, bins, rows, turn, offset, distance, images):  # type: ignore[no-untyped-def]
+# Elements are read one by one, never rows: a view of a row costs a reference count for every event.
+def _find_grid_cell(q0, q1, q2, lookup, bins, rows, distance, turn, images, offset):  # type: ignore[no-untyped-def]
     """`find_bins` of a grid: the cell of the nearest grid point."""
     f0, f1, f2 = math.floor(q0), math.floor(q1), math.floor(q2)
     r0, r1, r2 = q0 - f0, q1 - f1, q2 - f2
     i0, i1, i2 = int(f0), int(f1), int(f2)
-    n, pieces = lookup.divisions, lookup.pieces
+    n = lookup.divisions
     s0, s1, s2 = r0 * n, r1 * n, r2 * n
     c0, c1, c2 = min(int(s0), n - 1), min(int(s1), n - 1), min(int(s2), n - 1)
     s0, s1, s2 = s0 - c0, s1 - c1, s2 - c2
-    v0, v1, v2 = (
-        min(int(s0 * pieces), pieces - 1),
-        min(int(s1 * pieces), pieces - 1),
-        min(int(s2 * pieces), pieces - 1),
-    )
-    piece = (v0 * pieces + v1) * pieces + v2
-    basis = lookup.basis
-    best, nearest = 0, math.inf
-    for entry in range(lookup.piece_start[piece], lookup.piece_start[piece + 1]):
-        k = lookup.piece_corners[entry]
-        d0, d1, d2 = s0 - lookup.corners[k, 0], s1 - lookup.corners[k, 1], s2 - lookup.corners[k, 2]
-        x = d0 * basis[0, 0] + d1 * basis[1, 0] + d2 * basis[2, 0]
-        y = d0 * basis[0, 1] + d1 * basis[1, 1] + d2 * basis[2, 1]
-        z = d0 * basis[0, 2] + d1 * basis[1, 2] + d2 * basis[2, 2]
-        square = x * x + y * y + z * z
-        if square < nearest:
-            best, nearest = k, square
+    form, best, nearest = lookup.corner_distance, 0, math.inf
+    # All corners, and no branch: a wrong guess of the processor costs more than eight of them.
+    for k in range(len(form)):
+        square = form[k, 0] * s0 + form[k, 1] * s1 + form[k, 2] * s2 + form[k, 3]
+        closer = square < nearest
+        best = k if closer else best
+        nearest = square if closer else nearest
     low, span = lookup.low, lookup.span
     p0 = c0 + lookup.corners[best, 0] - low
     p1 = c1 + lookup.corners[best, 1] - low
     p2 = c2 + lookup.corners[best, 2] - low
     image = (p0 * span + p1) * span + p2
-    one_bin = lookup.image_bin[image]
-    g = lookup.image_operation[image]
+    g = lookup.image_operation
     e0, e1, e2 = lookup.extent[0], lookup.extent[1], lookup.extent[2]
-    z0 = g[0] * i0 + g[1] * i1 + g[2] * i2 - g[9] + e0
-    z1 = g[3] * i0 + g[4] * i1 + g[5] * i2 - g[10] + e1
-    z2 = g[6] * i0 + g[7] * i1 + g[8] * i2 - g[11] + e2
+    z0 = g[image, 0] * i0 + g[image, 1] * i1 + g[image, 2] * i2 - g[image, 9] + e0
+    z1 = g[image, 3] * i0 + g[image, 4] * i1 + g[image, 5] * i2 - g[image, 10] + e1
+    z2 = g[image, 6] * i0 + g[image, 7] * i1 + g[image, 8] * i2 - g[image, 11] + e2
     if z0 < 0 or z0 > 2 * e0 or z1 < 0 or z1 > 2 * e1 or z2 < 0 or z2 > 2 * e2:
         return 0
     zone = (z0 * (2 * e1 + 1) + z1) * (2 * e2 + 1) + z2
+    one_bin = lookup.image_bin[image]
     table = lookup.table_of_bin[one_bin]
     row = lookup.row[table, zone]
     if row < 0:
         return 0
-    m = lookup.image_map[image]
-    bins[0], rows[0], turn[0], images[0] = one_bin, row, lookup.turn[table, zone], image
-    for k in range(3):
-        offset[0, k] = m[4 * k] * r0 + m[4 * k + 1] * r1 + m[4 * k + 2] * r2 + m[4 * k + 3]
+    bins[0], rows[0] = one_bin, row
+    if offset is not None:
+        m = lookup.image_map
+        turn[0], images[0] = lookup.turn[table, zone], image
+        for k in range(3):
+            offset[0, k] = (
+                m[image, 4 * k] * r0 + m[image, 4 * k + 1] * r1 + m[image, 4 * k + 2] * r2 + m[image, 4 * k + 3]
+            )
     return 1
 
 
-def _find_path_bins(q0, q1, q2, lookup, bins, rows, turn, offset, distance, images):  # type: ignore[no-untyped-def]
+def _find_path_bins(q0, q1, q2, lookup, bins, rows, distance, turn, images, offset):  # type: ignore[no-untyped-def]
     """`find_bins` of a path: all boxes that hold Q."""
     f0, f1, f2 = math.floor(q0), math.floor(q1), math.floor(q2)
     r0, r1, r2 = q0 - f0, q1 - f1, q2 - f2
@@ -186,32 +79,24 @@ def _find_path_bins(q0, q1, q2, lookup, bins, rows, turn, offset, distance, imag
     v0, v1, v2 = min(int(r0 * n), n - 1), min(int(r1 * n), n - 1), min(int(r2 * n), n - 1)
     voxel = (v0 * n + v1) * n + v2
     found = 0
-    first, last = lookup.voxel_start[voxel], lookup.voxel_start[voxel + 1]
-    if first == last:
-        return found
-    for entry in range(first, last):
+    m, g = lookup.image_map, lookup.image_operation
+    for entry in range(lookup.voxel_start[voxel], lookup.voxel_start[voxel + 1]):
         image = lookup.voxel_images[entry]
-        m = lookup.image_map[image]
         segment = lookup.image_segment[image]
-        along = m[0] * r0 + m[1] * r1 + m[2] * r2 + m[3]
+        along = m[image, 0] * r0 + m[image, 1] * r1 + m[image, 2] * r2 + m[image, 3]
+        u = m[image, 4] * r0 + m[image, 5] * r1 + m[image, 6] * r2 + m[image, 7]
+        v = m[image, 8] * r0 + m[image, 9] * r1 + m[image, 10] * r2 + m[image, 11]
         place = math.floor(along * lookup.inverse_step[segment] + 0.5)
-        if place < 0 or place >= lookup.n_points[segment]:
-            continue
-        u = m[4] * r0 + m[5] * r1 + m[6] * r2 + m[7]
-        v = m[8] * r0 + m[9] * r1 + m[10] * r2 + m[11]
-        inside = False
-        for k in range(lookup.frame_start[segment], lookup.frame_start[segment + 1]):
+        inside = (abs(u) < lookup.half_widths[0]) & (abs(v) < lookup.half_widths[1])
+        for k in range(lookup.frame_start[segment] + 1, lookup.frame_start[segment + 1]):
             c, s = lookup.frames[k, 0], lookup.frames[k, 1]
-            if abs(c * u + s * v) < lookup.half_widths[0] and abs(c * v - s * u) < lookup.half_widths[1]:
-                inside = True
-                break
-        if not inside:
+            inside |= (abs(c * u + s * v) < lookup.half_widths[0]) & (abs(c * v - s * u) < lookup.half_widths[1])
+        if not (inside & (place >= 0) & (place < lookup.n_points[segment])):
             continue
-        g = lookup.image_operation[image]
         e0, e1, e2 = lookup.extent[0], lookup.extent[1], lookup.extent[2]
-        z0 = g[0] * i0 + g[1] * i1 + g[2] * i2 - g[9] + e0
-        z1 = g[3] * i0 + g[4] * i1 + g[5] * i2 - g[10] + e1
-        z2 = g[6] * i0 + g[7] * i1 + g[8] * i2 - g[11] + e2
+        z0 = g[image, 0] * i0 + g[image, 1] * i1 + g[image, 2] * i2 - g[image, 9] + e0
+        z1 = g[image, 3] * i0 + g[image, 4] * i1 + g[image, 5] * i2 - g[image, 10] + e1
+        z2 = g[image, 6] * i0 + g[image, 7] * i1 + g[image, 8] * i2 - g[image, 11] + e2
         if z0 < 0 or z0 > 2 * e0 or z1 < 0 or z1 > 2 * e1 or z2 < 0 or z2 > 2 * e2:
             continue
         zone = (z0 * (2 * e1 + 1) + z1) * (2 * e2 + 1) + z2
@@ -234,19 +119,19 @@ def _find_path_bins(q0, q1, q2, lookup, bins, rows, turn, offset, distance, imag
                 continue
         elif found == len(bins):
             continue
-        bins[slot], rows[slot], turn[slot], distance[slot] = one_bin, row, lookup.turn[table, zone], square
-        offset[slot, 0], offset[slot, 1], offset[slot, 2] = w, u, v
-        images[slot] = image
+        bins[slot], rows[slot], distance[slot] = one_bin, row, square
+        if offset is not None:
+            turn[slot], images[slot] = lookup.turn[table, zone], image
+            offset[slot, 0], offset[slot, 1], offset[slot, 2] = w, u, v
         found = max(found, slot + 1)
     return found
 
 
-def find_bins(q0, q1, q2, lookup, bins, rows, turn, offset, distance, images):  # type: ignore[no-untyped-def]
+def find_bins(q0, q1, q2, lookup, bins, rows, distance, turn, images, offset):  # type: ignore[no-untyped-def]
     """Find the bins of one momentum transfer, each at most once; return how many. For compiled code only.
 
-    Events, exposure and background all come through here. Where several images of Q lie in one bin, the one nearest
-    to the bin's centre counts; among equals, which a symmetry of the centre relates, the one of the lowest class.
-    The choice is the same for every image of Q.
+    Where several images of Q lie in one bin, the one nearest to the bin's centre counts; among equals, which a
+    symmetry of the centre relates, the one of the lowest class. The choice is the same for every image of Q.
 
     Parameters
     ----------
@@ -254,23 +139,53 @@ def find_bins(q0, q1, q2, lookup, bins, rows, turn, offset, distance, images):  
         Q in fractions of the primitive reciprocal basis.
     lookup
         A `PathLookup` or `GridLookup`.
-    bins, rows, turn, offset, distance, images
-        Filled: shapes (m,), (m,), (m,), (m, 3), (m,), (m,): bin, zone class, turn to the canonical zone, position
-        in the local frame of the bin (1/Å), its square, and the image that held it.
+    bins, rows, distance
+        Filled: shape (m,): bin, zone class, squared distance from the bin's centre (1/Å²; not of a grid).
+    turn, images, offset
+        None where only cells are wanted. Filled: shapes (m,), (m,), (m, 3): turn to the canonical zone, the image
+        that held Q, and the position in the local frame of the bin (1/Å).
     """
     raise TypeError("find_bins is compiled into the loops that call it and cannot be called from Python")
 
 
-# Chosen by type when a loop is compiled: a branch here would cost ten times the search itself, because compiled
-# code then counts a reference to every table for every event.
+# Chosen by type when a loop is compiled: a branch here, or arguments unpacked from a tuple, cost several times the
+# search itself, because compiled code then counts a reference to every table for every event.
 @overload(find_bins, jit_options={"error_model": "numpy", "nogil": True, "forceinline": True})
-def _choose_search(q0, q1, q2, lookup, bins, rows, turn, offset, distance, images):  # type: ignore[no-untyped-def]
+def _choose_search(q0, q1, q2, lookup, bins, rows, distance, turn, images, offset):  # type: ignore[no-untyped-def]
     return _find_grid_cell if lookup.instance_class is GridLookup else _find_path_bins
+
+
+@numba.njit(nogil=True, forceinline=True, error_model="numpy")
+def find_bins_under(  # type: ignore[no-untyped-def]
+    transforms, number, q, k, lookup, bins, rows, distance, turn, images, offset
+):
+    """`find_bins` of the k-th row of ``q`` (n, 3), taken to fractions by one of the matrices ``transforms``."""
+    x, y, z = q[k, 0], q[k, 1], q[k, 2]
+    return find_bins(  # type: ignore[no-untyped-call]
+        transforms[number, 0, 0] * x + transforms[number, 0, 1] * y + transforms[number, 0, 2] * z,
+        transforms[number, 1, 0] * x + transforms[number, 1, 1] * y + transforms[number, 1, 2] * z,
+        transforms[number, 2, 0] * x + transforms[number, 2, 1] * y + transforms[number, 2, 2] * z,
+        lookup,
+        bins,
+        rows,
+        distance,
+        turn,
+        images,
+        offset,
+    )
+
+
+@numba.njit(nogil=True, forceinline=True, error_model="numpy")
+def energy_bin(energy, energies):  # type: ignore[no-untyped-def]
+    """Energy bin of one event, of bins (lower edge, 1 / width, number); -1 outside and for NaN."""
+    minimum, inverse_width, n_energies = energies
+    place = (energy - minimum) * inverse_width
+    return int(place) if (place >= 0) & (place < n_energies) else -1
 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
 def classify_events(  # type: ignore[no-untyped-def]
-    q_sample, energy, run, transforms, energies, n_rows, n_bins, lookup, start, stop, keys, events
+    q_sample, energy, run, transforms, sets, energies, n_rows, n_bins, lookup, start, stop, keys, events
 ):
     """Find the cells of events ``start`` to ``stop``; return (next event, number of hits).
 
@@ -280,6 +195,8 @@ def classify_events(  # type: ignore[no-untyped-def]
         Shapes (n, 3) in 1/Å, (n,) in meV, (n,).
     transforms
         Shape (n_runs, 3, 3): from Q_sample to fractions of the primitive reciprocal basis.
+    sets
+        Shape (n_runs,): the set of runs that each run is summed into.
     energies
         (lower edge, 1 / width, number) of the energy bins.
     n_rows, n_bins, lookup
@@ -287,50 +204,23 @@ def classify_events(  # type: ignore[no-untyped-def]
     start, stop
         Events to look at; it stops early where the buffers could overflow.
     keys, events
-        Filled: shape (m,): cell ((run n_rows + row) n_bins + bin) n_energies + energy bin, and number of the event.
+        Filled: shape (m,): cell ((set n_rows + row) n_bins + bin) n_energies + energy bin, and number of the event.
     """
-    bins, rows = np.empty(MAX_HITS, np.int32), np.empty(MAX_HITS, np.int32)
-    turn, images = np.empty(MAX_HITS, np.int32), np.empty(MAX_HITS, np.int32)
-    offset, distance = np.empty((MAX_HITS, 3)), np.empty(MAX_HITS)
-    minimum, inverse_width, n_energies = energies
+    bins, rows, distance = np.empty(MAX_HITS, np.int32), np.empty(MAX_HITS, np.int32), np.empty(MAX_HITS)
     limit = len(keys) - MAX_HITS
     hits = 0
     for k in range(start, stop):
-        place = (energy[k] - minimum) * inverse_width
-        if not (place >= 0 and place < n_energies):
+        place = energy_bin(energy[k], energies)
+        if place < 0:
             continue
         if hits > limit:
             return k, hits
-        m = transforms[run[k]]
-        x, y, z = q_sample[k, 0], q_sample[k, 1], q_sample[k, 2]
-        found = find_bins(  # type: ignore[no-untyped-call]
-            m[0, 0] * x + m[0, 1] * y + m[0, 2] * z,
-            m[1, 0] * x + m[1, 1] * y + m[1, 2] * z,
-            m[2, 0] * x + m[2, 1] * y + m[2, 2] * z,
-            lookup,
-            bins,
-            rows,
-            turn,
-            offset,
-            distance,
-            images,
-        )
+        found = find_bins_under(transforms, run[k], q_sample, k, lookup, bins, rows, distance, None, None, None)
         for i in range(found):
-            keys[hits] = ((np.int64(run[k]) * n_rows + rows[i]) * n_bins + bins[i]) * n_energies + int(place)
+            keys[hits] = ((np.int64(sets[run[k]]) * n_rows + rows[i]) * n_bins + bins[i]) * energies[2] + place
             events[hits] = k
             hits += 1
     return stop, hits
-
-
-@numba.njit(nogil=True, cache=True)
-def slot_of(table, key):  # type: ignore[no-untyped-def]
-    """Place of ``key`` in an open-addressing table whose length is a power of 2: its own, or the free one."""
-    mask = len(table) - 1
-    hashed = np.uint64(key) * _GOLDEN
-    place = np.int64(hashed >> np.uint64(20)) & mask
-    while table[place] != EMPTY and table[place] != key:
-        place = (place + 1) & mask
-    return place
 
 
 @numba.njit(nogil=True, cache=True)
@@ -355,7 +245,7 @@ def add_hits(  # type: ignore[no-untyped-def]
     """
     limit = len(table) // 2
     for k in range(start, n_hits):
-        if n_parts > 1 and (np.uint64(keys[k]) * _GOLDEN >> np.uint64(12)) % np.uint64(n_parts) != np.uint64(part):
+        if n_parts > 1 and part_of(keys[k], n_parts) != part:
             continue
         if filled >= limit:
             return k, filled
@@ -380,6 +270,7 @@ def add_points(  # type: ignore[no-untyped-def]
     error_squared,
     exposure,
     transforms,
+    sets,
     energies,
     n_rows,
     n_bins,
@@ -393,45 +284,29 @@ def add_points(  # type: ignore[no-untyped-def]
 
     Parameters
     ----------
-    q_sample, energy, run, transforms, energies, n_rows, n_bins, lookup
+    q_sample, energy, run, transforms, sets, energies, n_rows, n_bins, lookup
         As for `classify_events`.
     signal, error_squared, exposure
         Shape (n,): weights of the points, their variances, and their exposure.
     start
         Point to begin with; it stops early where the table is half full.
     table, sums, filled
-        Keys (m,) as of `classify_events`; sums (m, 13): signal, variance and effective counts as of `add_hits`, and
-        the ten of `lay_exposure`; number of slots in use.
+        Keys (m,) as of `classify_events`; sums (m, 13): the three of `add_hits` and the ten of `lay_exposure`.
     """
     bins, rows = np.empty(MAX_HITS, np.int32), np.empty(MAX_HITS, np.int32)
     turn, images = np.empty(MAX_HITS, np.int32), np.empty(MAX_HITS, np.int32)
-    offset, distance = np.empty((MAX_HITS, 3)), np.empty(MAX_HITS)
-    local = np.empty(3)
-    minimum, inverse_width, n_energies = energies
+    offset, distance, local = np.empty((MAX_HITS, 3)), np.empty(MAX_HITS), np.empty(3)
     limit = len(table) // 2
     for k in range(start, len(energy)):
-        place = (energy[k] - minimum) * inverse_width
-        if not (place >= 0 and place < n_energies):
+        place = energy_bin(energy[k], energies)
+        if place < 0:
             continue
         if filled + MAX_HITS > limit:
             return k, filled
-        m = transforms[run[k]]
-        x, y, z = q_sample[k, 0], q_sample[k, 1], q_sample[k, 2]
-        found = find_bins(  # type: ignore[no-untyped-call]
-            m[0, 0] * x + m[0, 1] * y + m[0, 2] * z,
-            m[1, 0] * x + m[1, 1] * y + m[1, 2] * z,
-            m[2, 0] * x + m[2, 1] * y + m[2, 2] * z,
-            lookup,
-            bins,
-            rows,
-            turn,
-            offset,
-            distance,
-            images,
-        )
+        found = find_bins_under(transforms, run[k], q_sample, k, lookup, bins, rows, distance, turn, images, offset)
         s, e, weight = signal[k], error_squared[k], exposure[k]
         for i in range(found):
-            key = ((np.int64(run[k]) * n_rows + rows[i]) * n_bins + bins[i]) * n_energies + int(place)
+            key = ((np.int64(sets[run[k]]) * n_rows + rows[i]) * n_bins + bins[i]) * energies[2] + place
             at = slot_of(table, key)
             if table[at] == EMPTY:
                 table[at] = key
@@ -454,14 +329,53 @@ def add_points(  # type: ignore[no-untyped-def]
     return len(energy), filled
 
 
-@numba.njit(nogil=True, cache=True)
-def move_sums(table, sums, new_table, new_sums):  # type: ignore[no-untyped-def]
-    """Copy a sparse sum into a larger, empty one."""
-    for k in range(len(table)):
-        if table[k] != EMPTY:
-            place = slot_of(new_table, table[k])
-            new_table[place] = table[k]
-            new_sums[place] = sums[k]
+@numba.njit(nogil=True, cache=True, error_model="numpy")
+def add_turned_events(  # type: ignore[no-untyped-def]
+    q, energy, signal, error_squared, matrices, weights, energies, n_bins, lookup, start, table, sums, filled
+):
+    """Add every event under all matrices, as a background that stands still; return (next event, filled slots).
+
+    Parameters
+    ----------
+    q, energy, signal, error_squared, energies, n_bins, lookup, start
+        As for `add_points`.
+    matrices, weights
+        Shapes (k, 3, 3) and (k,): from ``q`` to fractions of the primitive reciprocal basis, and the share of each.
+    table, sums, filled
+        As for `lay_exposure`, with sums (m, 2) of signal and variance: what comes into a cell several times counts
+        with its whole weight there.
+    """
+    bins, rows, distance = np.empty(MAX_HITS, np.int32), np.empty(MAX_HITS, np.int32), np.empty(MAX_HITS)
+    keys, shares = np.empty(len(matrices) * MAX_HITS, np.int64), np.empty(len(matrices) * MAX_HITS)
+    limit = len(table) // 2
+    for k in range(start, len(energy)):
+        place = energy_bin(energy[k], energies)
+        if place < 0:
+            continue
+        n = 0
+        for r in range(len(matrices)):
+            found = find_bins_under(matrices, r, q, k, lookup, bins, rows, distance, None, None, None)
+            for i in range(found):
+                key = (np.int64(rows[i]) * n_bins + bins[i]) * energies[2] + place
+                slot = n
+                for j in range(n):
+                    if keys[j] == key:
+                        slot = j
+                        break
+                if slot == n:
+                    keys[n], shares[n] = key, 0.0
+                    n += 1
+                shares[slot] += weights[r]
+        if filled + n >= limit:
+            return k, filled
+        for j in range(n):
+            at = slot_of(table, keys[j])
+            if table[at] == EMPTY:
+                table[at] = keys[j]
+                filled += 1
+            sums[at, 0] += shares[j] * signal[k]
+            sums[at, 1] += shares[j] * shares[j] * error_squared[k]
+    return len(energy), filled
 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
@@ -530,10 +444,10 @@ def lay_exposure(  # type: ignore[no-untyped-def]
                 lookup,
                 bins,
                 rows,
-                turn,
-                offset,
                 distance,
+                turn,
                 images,
+                offset,
             )
             for i in range(found):
                 key = (np.int64(rows[i]) * n_bins + bins[i]) * n_energies + energy_bin[p]
@@ -578,9 +492,8 @@ def lay_exposure(  # type: ignore[no-untyped-def]
 @numba.njit(nogil=True, cache=True)
 def bins_of_points(q, lookup, counts, bins, rows):  # type: ignore[no-untyped-def]
     """Fill the bins (n, m) and rows (n, m) of points q (n, 3), fractions, and how many each has (n,)."""
-    turn, images = np.empty(MAX_HITS, np.int32), np.empty(MAX_HITS, np.int32)
-    offset, distance = np.empty((MAX_HITS, 3)), np.empty(MAX_HITS)
+    distance = np.empty(MAX_HITS)
     for k in range(len(q)):
         counts[k] = find_bins(  # type: ignore[no-untyped-call]
-            q[k, 0], q[k, 1], q[k, 2], lookup, bins[k], rows[k], turn, offset, distance, images
+            q[k, 0], q[k, 1], q[k, 2], lookup, bins[k], rows[k], distance, None, None, None
         )

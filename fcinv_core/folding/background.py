@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-import numba
 import numpy as np
 
 from fcinv_core.crystal import FloatArray, IntArray
 from fcinv_core.errors import InputError
 from fcinv_core.events.experiment import Detectors, Run
 from fcinv_core.events.source import EventSource
-from fcinv_core.folding.accumulate import EMPTY, MAX_HITS, find_bins, slot_of
+from fcinv_core.folding.accumulate import add_turned_events
 from fcinv_core.folding.binning import Binning
 from fcinv_core.folding.folded import Background
 from fcinv_core.folding.normalisation import expose_run, trajectories
@@ -103,7 +102,7 @@ def fold_background(
             weights: FloatArray = weights,
         ) -> tuple[int, int]:
             energy, signal, variance = columns
-            return _add_background(  # type: ignore[no-any-return]
+            return add_turned_events(  # type: ignore[no-any-return]
                 lab,
                 energy,
                 signal,
@@ -163,57 +162,3 @@ def _alike(background: EventSource) -> list[tuple[Run, Detectors, list[int]]]:
         key = (run.incident_energy, run.energy_limits, edges, id(detectors))
         groups.setdefault(key, (run, detectors, []))[2].append(k)
     return list(groups.values())
-
-
-@numba.njit(nogil=True, cache=True, error_model="numpy")
-def _add_background(  # type: ignore[no-untyped-def]
-    q, energy, signal, error_squared, matrices, weights, energies, n_bins, lookup, start, table, sums, filled
-):
-    """Add events (n, 3) under every matrix (k, 3, 3), weights (k,); return (next event, filled slots)."""
-    bins, rows = np.empty(MAX_HITS, np.int32), np.empty(MAX_HITS, np.int32)
-    turn, images = np.empty(MAX_HITS, np.int32), np.empty(MAX_HITS, np.int32)
-    offset, distance = np.empty((MAX_HITS, 3)), np.empty(MAX_HITS)
-    minimum, inverse_width, n_energies = energies
-    keys, shares = np.empty(len(matrices) * MAX_HITS, np.int64), np.empty(len(matrices) * MAX_HITS)
-    limit = len(table) // 2
-    for k in range(start, len(energy)):
-        place = (energy[k] - minimum) * inverse_width
-        if not (place >= 0 and place < n_energies):
-            continue
-        n = 0
-        for r in range(len(matrices)):
-            m = matrices[r]
-            x, y, z = q[k, 0], q[k, 1], q[k, 2]
-            found = find_bins(  # type: ignore[no-untyped-call]
-                m[0, 0] * x + m[0, 1] * y + m[0, 2] * z,
-                m[1, 0] * x + m[1, 1] * y + m[1, 2] * z,
-                m[2, 0] * x + m[2, 1] * y + m[2, 2] * z,
-                lookup,
-                bins,
-                rows,
-                turn,
-                offset,
-                distance,
-                images,
-            )
-            for i in range(found):
-                key = (np.int64(rows[i]) * n_bins + bins[i]) * n_energies + int(place)
-                slot = n
-                for j in range(n):
-                    if keys[j] == key:
-                        slot = j
-                        break
-                if slot == n:
-                    keys[n], shares[n] = key, 0.0
-                    n += 1
-                shares[slot] += weights[r]
-        if filled + n >= limit:
-            return k, filled
-        for j in range(n):
-            at = slot_of(table, keys[j])
-            if table[at] == EMPTY:
-                table[at] = keys[j]
-                filled += 1
-            sums[at, 0] += shares[j] * signal[k]
-            sums[at, 1] += shares[j] * shares[j] * error_squared[k]
-    return len(energy), filled

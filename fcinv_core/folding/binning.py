@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcinv_core.crystal import Crystal, FloatArray, IntArray
-from fcinv_core.folding.accumulate import MAX_HITS, BinLookup, bins_of_points
+from fcinv_core.folding.accumulate import MAX_HITS, bins_of_points
+from fcinv_core.folding.lookup import BinLookup
 from fcinv_core.folding.zones import ZoneClasses
 from fcinv_core.qpath import QPath
 

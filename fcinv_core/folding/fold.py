@@ -2,42 +2,32 @@
 
 from __future__ import annotations
 
-import collections
-import itertools
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 import fcinv_core
 from fcinv_core.crystal import Crystal, FloatArray, IntArray
 from fcinv_core.errors import InputError
 from fcinv_core.events.experiment import NEUTRON_ENERGY, Run
-from fcinv_core.events.source import EventChunk, EventSource
-from fcinv_core.folding.accumulate import add_hits, classify_events
+from fcinv_core.events.source import EventSource
 from fcinv_core.folding.background import fold_background
 from fcinv_core.folding.binning import Binning
 from fcinv_core.folding.bose import BoseCorrection, bose_factor
-from fcinv_core.folding.folded import Background, Folded, FoldedRun
-from fcinv_core.folding.normalisation import PixelSize, expose_run, solid_angles_of, trajectories
+from fcinv_core.folding.event_sums import CellSums, Progress, checked_chunks, sum_events
+from fcinv_core.folding.folded import Background, Folded
+from fcinv_core.folding.normalisation import PixelSize, expose_runs, solid_angles_of
 from fcinv_core.folding.orientation import CellSetting, find_setting
 from fcinv_core.folding.path_bins import path_bins
 from fcinv_core.folding.point_groups import folding_group
 from fcinv_core.folding.points import coverage_notes, fold_points
-from fcinv_core.folding.sparse_sums import SparseSums
+from fcinv_core.folding.run_sets import add_cells, folded_run, joined_run
 from fcinv_core.folding.zone_volume import zone_volume
 from fcinv_core.qpath import QPath
 from fcinv_core.spectrum import SpectralGrid
-
-#: Events that one thread classifies at a time.
-_BLOCK = 1 << 17
-#: Runs that are held before they are joined, where they are not kept apart.
-_JOINED_AT_ONCE = 8
-#: progress(what, done, total)
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
@@ -137,8 +127,12 @@ def fold(
         _check_detectors(background)
     _check_numbers(source)
     runs = _with_temperatures(runs, settings)
+    if not settings.runs_apart:
+        joined_run(runs)  # says so before the work if they cannot be joined
     setting = find_setting(crystal, runs[0].ub, file_cell=file_cell, name=source.description)
     binning = make_binning(source, crystal, target, settings)
+    if progress is not None:
+        progress("events", 0, source.n_events)
     notes = _notes(source, setting)
     transforms = np.array(
         [
@@ -153,33 +147,38 @@ def fold(
     )
     threads = settings.threads or len(os.sched_getaffinity(0))
 
+    sets = _sets(runs, settings)
+    chunks = checked_chunks(source, progress)
+
     with ThreadPoolExecutor(threads) as pool:
-        exposures: Iterable[tuple[IntArray, FloatArray]]
+        exposures: Iterable[CellSums]
         if source.coverage is None:
-            data = _fold_events(source, transforms, binning, settings.grid, pool, threads, progress)
+            data = sum_events(chunks, transforms, sets, binning, settings.grid, pool, threads)
             angles = {id(one): solid_angles_of(one, solid_angles) for one in source.detectors}
             notes += list(dict.fromkeys(sentence for _, sentence in angles.values()))
-            exposures = _expose(
-                source, transforms, binning, settings, {key: one[0] for key, one in angles.items()}, pool, threads
+            exposures = expose_runs(
+                source,
+                transforms,
+                {key: one[0] for key, one in angles.items()},
+                settings.grid,
+                binning,
+                settings.pixel,
+                pool,
+                threads,
             )
+            exposures = _reported(exposures, len(runs), progress)
         else:
-            cells, sums, laid = fold_points(_chunks(source, progress), transforms, binning, settings.grid)
-            covered = laid[:, 0] > 0
-            data = _split_runs(cells, sums, len(runs), binning, settings.grid)
-            exposures = _split_runs(cells[covered], laid[covered], len(runs), binning, settings.grid)
+            data, exposures = fold_points(chunks, transforms, sets, binning, settings.grid)
             notes += coverage_notes(source, binning, settings.grid)
-        folded_runs: list[FoldedRun] = []
-        for k, (run, content, exposure) in enumerate(zip(runs, data, exposures, strict=True)):
-            folded_runs.append(_folded_run(run, *_bose_corrected(run, *content, settings), *exposure))
-            if not settings.runs_apart and len(folded_runs) == _JOINED_AT_ONCE:
-                folded_runs = [_join_runs(folded_runs)]
-            if progress is not None:
-                progress("exposure", k + 1, len(runs))
+        first = [runs[k] for k in np.unique(sets, return_index=True)[1]]
+        data = [_bose_corrected(run, sums, settings) for run, sums in zip(first, data, strict=True)]
+        if settings.runs_apart:
+            folded_runs = [folded_run(*one) for one in zip(runs, data, exposures, strict=True)]
+        else:
+            folded_runs = [folded_run(joined_run(runs), add_cells(data, 3), add_cells(exposures, 10))]
     parts: tuple[Background, ...] = ()
     if background is not None:
         parts = (_background(background, runs, transforms, binning, settings, solid_angles),)
-    if not settings.runs_apart:
-        folded_runs = [_join_runs(folded_runs)]
     folded = _compress(
         Folded(
             bins=binning.bins,
@@ -206,6 +205,13 @@ def fold(
     )
     _check_coverage(folded, source)
     return folded
+
+
+def _reported(exposures: Iterable[CellSums], n_runs: int, progress: Progress | None) -> Iterator[CellSums]:
+    for k, exposure in enumerate(exposures):
+        yield exposure
+        if progress is not None:
+            progress("exposure", k + 1, n_runs)
 
 
 def make_binning(source: EventSource, crystal: Crystal, target: QPath | int, settings: FoldSettings) -> Binning:
@@ -280,13 +286,12 @@ def _with_temperatures(runs: tuple[Run, ...], settings: FoldSettings) -> tuple[R
     return runs
 
 
-def _bose_corrected(
-    run: Run, cells: IntArray, data: FloatArray, settings: FoldSettings
-) -> tuple[IntArray, FloatArray]:
+def _bose_corrected(run: Run, data: CellSums, settings: FoldSettings) -> CellSums:
     if settings.bose == "None" or run.temperature is None:
-        return cells, data
+        return data
+    cells, sums = data
     factor = bose_factor(settings.grid.centres, run.temperature, settings.bose)[cells % settings.grid.n_bins]
-    return cells, data * np.stack([factor, factor**2, np.ones_like(factor)], axis=1)
+    return cells, sums * np.stack([factor, factor**2, np.ones_like(factor)], axis=1)
 
 
 def _notes(source: EventSource, setting: CellSetting) -> list[str]:
@@ -300,235 +305,13 @@ def _notes(source: EventSource, setting: CellSetting) -> list[str]:
     return notes
 
 
-def _fold_events(
-    source: EventSource,
-    transforms: FloatArray,
-    binning: Binning,
-    grid: SpectralGrid,
-    pool: ThreadPoolExecutor,
-    threads: int,
-    progress: Progress | None,
-) -> list[tuple[IntArray, FloatArray]]:
-    """Cells and sums (k, 3) of signal, variance and counts of each run."""
-    n_rows, n_bins = len(binning.classes.zones), len(binning.bins)
-    sums = [SparseSums(3) for _ in range(threads)]
-    for chunk in _chunks(source, progress):
-        q = np.ascontiguousarray(chunk.q_sample, dtype=float)
-        energy, signal, variance = (
-            np.ascontiguousarray(column, dtype=float)
-            for column in (chunk.energy, chunk.signal, chunk.error_squared)
-        )
-        run = np.ascontiguousarray(chunk.run, dtype=np.int64)
-        size = len(chunk)
-
-        def classify(
-            start: int,
-            q: FloatArray = q,
-            energy: FloatArray = energy,
-            run: IntArray = run,
-            size: int = size,
-        ) -> list[tuple[IntArray, NDArray[np.int32], int]]:
-            parts, stop = [], min(start + _BLOCK, size)
-            keys, events = np.empty(2 * _BLOCK, np.int64), np.empty(2 * _BLOCK, np.int32)
-            while start < stop:
-                start, hits = classify_events(
-                    q,
-                    energy,
-                    run,
-                    transforms,
-                    (grid.minimum, 1 / grid.width, grid.n_bins),
-                    n_rows,
-                    n_bins,
-                    binning.lookup,
-                    start,
-                    stop,
-                    keys,
-                    events,
-                )
-                parts.append((keys[:hits].copy(), events[:hits].copy(), hits))
-            return parts
-
-        found = [part for parts in pool.map(classify, range(0, size, _BLOCK)) for part in parts]
-
-        def add(
-            part: int,
-            found: list[tuple[IntArray, NDArray[np.int32], int]] = found,
-            signal: FloatArray = signal,
-            variance: FloatArray = variance,
-        ) -> None:
-            for keys, events, hits in found:
-                hit = _Hits(keys, events, hits, signal, variance, part, threads)
-                sums[part].fill(hit.add, hits)
-
-        list(pool.map(add, range(threads)))
-    contents = [one.content() for one in sums]
-    cells = np.concatenate([content[0] for content in contents])
-    values = np.concatenate([content[1] for content in contents])
-    order = np.argsort(cells)
-    return _split_runs(cells[order], values[order], len(transforms), binning, grid)
-
-
-def _chunks(source: EventSource, progress: Progress | None) -> Iterator[EventChunk]:
-    """Yield the chunks of a source, checked; progress is that of whoever takes the next one."""
-    done = 0
-    for chunk in source.chunks():
-        _check_runs(chunk, source)
-        yield chunk
-        done += len(chunk)
-        if progress is not None:
-            progress("events", done, source.n_events)
-
-
-def _split_runs(
-    cells: IntArray, values: FloatArray, n_runs: int, binning: Binning, grid: SpectralGrid
-) -> list[tuple[IntArray, FloatArray]]:
-    """Cells and sums of each run, of cells (k,) that are numbered through all runs, ascending."""
-    size = len(binning.classes.zones) * len(binning.bins) * grid.n_bins
-    edges = np.searchsorted(cells, size * np.arange(n_runs + 1))
-    return [(cells[a:b] - k * size, values[a:b]) for k, (a, b) in enumerate(itertools.pairwise(edges))]
-
-
-@dataclass(frozen=True, eq=False)
-class _Hits:
-    """Hits of a block of events, and the part of the cells that a thread adds them to."""
-
-    keys: IntArray
-    events: NDArray[np.int32]
-    n: int
-    signal: FloatArray
-    variance: FloatArray
-    part: int
-    parts: int
-
-    def add(self, start: int, cells: IntArray, values: FloatArray, filled: int) -> tuple[int, int]:
-        """Add the hits from ``start`` on, as `SparseSums.fill` asks."""
-        return add_hits(  # type: ignore[no-any-return]
-            self.keys,
-            self.events,
-            self.n,
-            self.signal,
-            self.variance,
-            self.part,
-            self.parts,
-            start,
-            cells,
-            values,
-            filled,
-        )
-
-
-def _check_runs(chunk: EventChunk, source: EventSource) -> None:
-    outside = (chunk.run < 0) | (chunk.run >= len(source.runs))
-    if outside.any():
-        raise InputError(
-            f"{source.description} holds events of runs that it does not describe",
-            f"run index {int(chunk.run[outside][0])}, {len(source.runs)} runs",
-            "save it again with the experiment info of every run",
-        )
-
-
-def _expose(
-    source: EventSource,
-    transforms: FloatArray,
-    binning: Binning,
-    settings: FoldSettings,
-    solid_angles: Mapping[int, FloatArray],
-    pool: ThreadPoolExecutor,
-    threads: int,
-) -> Iterator[tuple[IntArray, FloatArray]]:
-    """Yield cells and sums (k, 10) of exposure of each run in order, a few runs ahead of the reader."""
-    smallest = float(binning.bins.widths.min())
-
-    def expose(k: int) -> tuple[IntArray, FloatArray]:
-        run, detectors = source.runs[k], source.detectors[k]
-        points = trajectories(run, settings.grid, source.energy_bin_width, smallest)
-        return expose_run(
-            run,
-            detectors,
-            solid_angles[id(detectors)],
-            transforms[k],
-            points,
-            settings.grid,
-            binning,
-            settings.pixel,
-        )
-
-    waiting = iter(range(len(source.runs)))
-    ahead = collections.deque(pool.submit(expose, k) for k in itertools.islice(waiting, 2 * threads))
-    while ahead:
-        result = ahead.popleft().result()
-        ahead.extend(pool.submit(expose, k) for k in itertools.islice(waiting, 1))
-        yield result
-
-
-def _folded_run(
-    run: Run, data_cells: IntArray, data: FloatArray, exposure_cells: IntArray, exposure: FloatArray
-) -> FoldedRun:
-    total = exposure[:, :1]
-    return FoldedRun(
-        number=run.number,
-        incident_energy=run.incident_energy,
-        proton_charge=run.proton_charge,
-        goniometer=np.asarray(run.goniometer, dtype=float),
-        temperature=run.temperature,
-        data_cells=data_cells,
-        signal=data[:, 0].copy(),
-        variance=data[:, 1].copy(),
-        counts=data[:, 2].copy(),
-        exposure_cells=exposure_cells,
-        exposure=exposure[:, 0].copy(),
-        # Single precision: 1e-7 of a bin is far below what any model resolves, and there are many cells.
-        offset=(exposure[:, 1:4] / total).astype(np.float32),
-        square=(exposure[:, 4:] / total).astype(np.float32),
-    )
-
-
-def _join_runs(runs: list[FoldedRun]) -> FoldedRun:
-    data_cells, data = _add_cells(
-        [(run.data_cells, np.stack([run.signal, run.variance, run.counts], axis=1)) for run in runs]
-    )
-    cells, exposure = _add_cells(
-        [
-            (
-                run.exposure_cells,
-                run.exposure[:, None]
-                * np.concatenate([np.ones((len(run.offset), 1)), run.offset, run.square], axis=1),
-            )
-            for run in runs
-        ]
-    )
-    first = runs[0]
-    energies = np.array([run.incident_energy for run in runs])
-    if np.ptp(energies) > 0.01 * energies.mean():
-        raise InputError(
-            "runs of several incident energies cannot be one set",
-            f"{energies.min():g} to {energies.max():g} meV",
-            "keep the runs apart",
-        )
-    total = exposure[:, :1]
-    return FoldedRun(
-        number=first.number,
-        incident_energy=float(energies.mean()),
-        proton_charge=sum(run.proton_charge for run in runs),
-        goniometer=first.goniometer,
-        temperature=first.temperature,
-        data_cells=data_cells,
-        signal=data[:, 0],
-        variance=data[:, 1],
-        counts=data[:, 2],
-        exposure_cells=cells,
-        exposure=exposure[:, 0],
-        offset=(exposure[:, 1:4] / total).astype(np.float32),
-        square=(exposure[:, 4:] / total).astype(np.float32),
-    )
-
-
-def _add_cells(parts: list[tuple[IntArray, FloatArray]]) -> tuple[IntArray, FloatArray]:
-    cells = np.unique(np.concatenate([part[0] for part in parts]))
-    sums = np.zeros((len(cells), parts[0][1].shape[1]))
-    for part, values in parts:
-        sums[np.searchsorted(cells, part)] += values
-    return cells, sums
+def _sets(runs: tuple[Run, ...], settings: FoldSettings) -> IntArray:
+    """Set that each run is summed into (n_runs,): its own, or one for all that have the same Bose correction."""
+    if settings.runs_apart:
+        return np.arange(len(runs))
+    if settings.bose == "None":
+        return np.zeros(len(runs), dtype=np.int64)
+    return np.unique([run.temperature for run in runs], return_inverse=True)[1].ravel()
 
 
 def _background(

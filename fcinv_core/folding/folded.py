@@ -14,6 +14,7 @@ from fcinv_core.crystal import FloatArray, IntArray
 from fcinv_core.errors import InputError
 from fcinv_core.folding.binning import Bins
 from fcinv_core.folding.bose import BoseCorrection, bose_factor
+from fcinv_core.folding.cells import Cells, sum_runs
 from fcinv_core.folding.zones import zone_order
 from fcinv_core.spectrum import SpectralGrid
 
@@ -98,37 +99,6 @@ class Background:
     signal: FloatArray
     variance: FloatArray
     exposure: FloatArray
-
-
-@dataclass(frozen=True, eq=False)
-class Cells:
-    """Sums over runs for every cell that was covered or holds events.
-
-    Attributes
-    ----------
-    cell, row, bin, energy
-        Shape (k,): number of the cell, ascending, and its zone class, bin and energy bin.
-    signal, variance, counts
-        Shape (k,): see `FoldedRun`; 0 where there are no events.
-    exposure
-        Shape (k,): 0 where events lie outside of the coverage.
-    exposure_in_counts
-        Shape (k,): exposure over the weight of one count, so that counts are Poisson with mean I times this.
-    offset, covariance
-        Shapes (k, 3) in 1/Å and (k, 6) in 1/Å²: exposure-weighted mean and covariance (`PRODUCTS`) of Q in the bin.
-    """
-
-    cell: IntArray
-    row: IntArray
-    bin: IntArray
-    energy: IntArray
-    signal: FloatArray
-    variance: FloatArray
-    counts: FloatArray
-    exposure: FloatArray
-    exposure_in_counts: FloatArray
-    offset: FloatArray
-    covariance: FloatArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -222,40 +192,7 @@ class Folded:
     @cached_property
     def cells(self) -> Cells:
         """Sums over all runs, in the order of their numbers, so that they do not depend on how sets were merged."""
-        runs = self.runs
-        cell = np.unique(np.concatenate([part for run in runs for part in (run.data_cells, run.exposure_cells)]))
-        n = len(cell)
-        signal, variance, counts, exposure, expected = (np.zeros(n) for _ in range(5))
-        first, second = np.zeros((n, 3)), np.zeros((n, 6))
-        for run in runs:
-            at = np.searchsorted(cell, run.data_cells)
-            signal[at] += run.signal
-            variance[at] += run.variance
-            counts[at] += run.counts
-            at = np.searchsorted(cell, run.exposure_cells)
-            exposure[at] += run.exposure
-            weight = self.count_weight(run)[run.exposure_cells % self.grid.n_bins]
-            # At E = 0 a susceptibility has no weight, and says nothing about counts.
-            expected[at] += np.where(weight != 0, run.exposure / np.where(weight != 0, weight, 1.0), 0.0)
-            first[at] += run.exposure[:, None] * run.offset
-            second[at] += run.exposure[:, None] * run.square
-        safe = np.where(exposure > 0, exposure, 1.0)[:, None]
-        mean = first / safe
-        covariance = second / safe - np.stack([mean[:, i] * mean[:, j] for i, j in PRODUCTS], axis=1)
-        _, n_bins, n_energies = self.shape
-        return Cells(
-            cell=cell,
-            row=cell // (n_bins * n_energies),
-            bin=cell // n_energies % n_bins,
-            energy=cell % n_energies,
-            signal=signal,
-            variance=variance,
-            counts=counts,
-            exposure=exposure,
-            exposure_in_counts=expected,
-            offset=mean,
-            covariance=covariance,
-        )
+        return sum_runs([(run, self.count_weight(run)) for run in self.runs], len(self.bins), self.grid.n_bins)
 
     def count_weight(self, run: FoldedRun) -> FloatArray:
         """Weight of one count of a run in each energy bin, shape (n_energies,).
@@ -468,20 +405,22 @@ class Folded:
         Raises
         ------
         InputError
-            If a run is not there, or a background belongs to all runs together.
+            If a run is not there, or a background belongs to wanted and unwanted runs together.
         """
         missing = sorted(set(numbers) - {run.number for run in self.runs})
         if missing:
             raise InputError(
                 f"run {missing[0]} is not in the folded set", f"it holds {len(self.runs)} runs", "check it"
             )
-        if any(part.runs and set(part.runs) - set(numbers) for part in self.backgrounds):
+        wanted = set(numbers)
+        backgrounds = tuple(part for part in self.backgrounds if not part.runs or wanted & set(part.runs))
+        if any(set(part.runs) - wanted for part in backgrounds):
             raise InputError(
-                "the background was turned with all runs together",
+                "the background was turned with several runs together",
                 "it cannot be split among them",
                 "fold the runs that are wanted with the background",
             )
-        return replace(self, runs=tuple(run for run in self.runs if run.number in set(numbers)))
+        return replace(self, runs=tuple(run for run in self.runs if run.number in wanted), backgrounds=backgrounds)
 
     def only_zones(self, rows: IntArray) -> Folded:
         """Return the fold with the zone classes ``rows`` (ascending) only; no other may hold anything."""

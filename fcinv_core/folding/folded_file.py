@@ -1,6 +1,7 @@
 """Folded measurements in .nxs files that Mantid's LoadMD opens as histograms and ours reads back exactly.
 
-The histogram is I over (path point, energy) or, for a grid, (irreducible q-point, energy). Collections beside it:
+The histogram is I over (path point, energy) or, for a grid, (irreducible q-point, energy). Its sample logs hold
+everything else, so that it stays with a workspace that Mantid loads and saves. Arrays, in collections:
 
 bins
     Where the bins lie (`Bins`).
@@ -13,8 +14,9 @@ runs
 background_K
     Each background, in the same cells.
 
-Everything that is no array is in the JSON of the log: crystal, path with distances, labels and segments, energies,
-bins that share events, what was applied, notes, provenance. A corner that two segments share is one point.
+Everything that is no array is in the JSON of the log ``fcinv``: crystal, path with distances, labels and segments,
+energies, bins that share events, what was applied, notes, provenance. A corner that two segments share is one
+point.
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from fcinv_core.crystal import Crystal, FloatArray
+from fcinv_core.crystal import Crystal
 from fcinv_core.errors import InputError
 from fcinv_core.folding.binning import Bins
 from fcinv_core.folding.folded import Background, BoolArray, Folded, FoldedRun
@@ -48,8 +50,6 @@ from fcinv_core.spectrum import SpectralGrid
 
 #: `MDHisto.content` names what a file holds by this.
 KIND = "folded measurement"
-#: Cells that a dense histogram may have: 24 bytes each, so 1.2 GB.
-LARGEST_DENSE = 50_000_000
 
 _DATA = ("signal", "variance", "counts")
 _EXPOSURE = ("exposure", "offset", "square")
@@ -81,9 +81,21 @@ def write_folded(
     InputError
         If the folder cannot be written to, the event file cannot be read, or what was written reads back different.
     """
-    histo = _to_histo(folded, keep)
+    write_beside_experiment(path, _to_histo(folded, keep), folded.bins.crystal, event_file)
+
+
+def write_beside_experiment(
+    path: Path | str, histo: MDHisto, crystal: Crystal, event_file: Path | str | None
+) -> None:
+    """Write a histogram with the first experiment of an event file, or where it has none, one of the crystal.
+
+    Raises
+    ------
+    InputError
+        As `write_folded`.
+    """
     if event_file is None:
-        write_mdhisto(path, histo, folded.bins.crystal)
+        write_mdhisto(path, histo, crystal)
         return
     try:
         source = h5py.File(event_file, "r")
@@ -97,7 +109,7 @@ def write_folded(
             group = source.get(f"{entry}/experiment0") if group is None else group
         # Mantid's logs are where ours go; an experiment without any is no experiment.
         complete = group is not None and "logs" in group
-        write_mdhisto(path, histo, group if complete else folded.bins.crystal)
+        write_mdhisto(path, histo, group if complete else crystal)
 
 
 def read_folded(path: Path | str) -> tuple[Folded, BoolArray]:
@@ -121,7 +133,7 @@ def read_folded(path: Path | str) -> tuple[Folded, BoolArray]:
             "give a file that fcinv fold wrote",
         )
     try:
-        folded = _from_histo(histo)
+        folded = folded_from(histo.content, histo.collections)
         keep = _kept(histo, folded)
     except (KeyError, ValueError, TypeError, IndexError, AttributeError) as error:
         raise InputError(
@@ -151,90 +163,18 @@ def merge_folded(parts: Mapping[str, Folded]) -> Folded:
     return reduce(lambda a, b: a.merge(b), parts.values())
 
 
-def dense_histograms(folded: Folded, *, rows: Sequence[int] | None = None) -> tuple[MDHisto, MDHisto]:
-    """Return data and normalisation over (zone class, path point, energy), as MDNorm hands them out.
-
-    Their quotient, or that of their sums over classes, is the intensity; both are 0 where nothing was covered.
-    Data outside of the coverage are left out. Backgrounds are not subtracted.
-
-    Parameters
-    ----------
-    folded
-        The folded measurement.
-    rows
-        Zone classes, ascending; all by default.
-
-    Raises
-    ------
-    InputError
-        If the histograms would be too large.
-    """
-    chosen = np.arange(len(folded.zones)) if rows is None else np.asarray(rows, dtype=np.int64)
-    _, n_bins, n_energies = folded.shape
-    shape = (len(chosen), n_bins, n_energies)
-    if np.prod(shape) > LARGEST_DENSE:
-        raise InputError(
-            f"data and normalisation of {len(chosen)} zone classes are too large",
-            f"{np.prod(shape):.3g} cells, {LARGEST_DENSE:.3g} are allowed",
-            "choose zones, or read the sparse sums of the folded file",
-        )
-    cells = folded.cells
-    place = np.full(len(folded.zones), -1, dtype=np.int64)
-    place[chosen] = np.arange(len(chosen))
-    inside = (cells.exposure > 0) & (place[cells.row] >= 0)
-    at = (place[cells.row[inside]], cells.bin[inside], cells.energy[inside])
-
-    def spread(values: FloatArray) -> FloatArray:
-        dense = np.zeros(shape)
-        dense[at] = values[inside]
-        return dense
-
-    edges = np.arange(len(chosen) + 1, dtype=float) - 0.5
-    dimensions = (
-        Dimension("zone", "zone class", "", GENERAL_FRAME, edges),
-        _first_dimension(folded),
-        energy_dimension(folded.grid.edges),
-    )
-    content = {**_content(folded), "zone_classes_hkl": folded.hkl[chosen].tolist()}
-    counts = spread(cells.counts)
-    data, normalization = (
-        MDHisto(
-            signal=spread(signal),
-            error_squared=spread(variance),
-            num_events=counts,
-            dimensions=dimensions,
-            logs={"run_title": f"{what} of {folded.bins.crystal.formula} by zone class"},
-            content={**content, "kind": what},
-        )
-        for what, signal, variance in (
-            ("folded data", cells.signal, cells.variance),
-            ("folded normalisation", cells.exposure, np.zeros_like(cells.exposure)),
-        )
-    )
-    return data, normalization
-
-
 def _to_histo(folded: Folded, keep: BoolArray | None) -> MDHisto:
     cells = folded.cells
     kept = cells.exposure > 0 if keep is None else keep & (cells.exposure > 0)
     shown = folded.intensity(kept)
-    classes: dict[str, NDArray[Any]] = {
-        "zone": folded.zones,
-        "hkl": folded.hkl,
+    arrays = arrays_of(folded)
+    arrays["classes"] |= {
         "cell": cells.cell,
         "data": cells.signal,
         "data_variance": cells.variance,
         "counts": cells.counts,
         "normalization": cells.exposure,
         "kept": kept.astype(np.int8),
-    }
-    bins: dict[str, NDArray[Any]] = {name: getattr(folded.bins, name) for name in _BINS}
-    backgrounds: dict[str, dict[str, NDArray[Any]]] = {
-        f"background_{k}": {
-            "runs": np.array(part.runs, dtype=np.int64),
-            **{name: getattr(part, name) for name in ("cells", "signal", "variance", "exposure")},
-        }
-        for k, part in enumerate(folded.backgrounds)
     }
     where = "I(q,E)" if folded.bins.path is not None else "I(q,E) over the irreducible zone"
     logs: dict[str, LogValue] = {
@@ -244,21 +184,23 @@ def _to_histo(folded: Folded, keep: BoolArray | None) -> MDHisto:
         signal=shown.intensity,
         error_squared=shown.sigma**2,
         num_events=shown.counts,
-        dimensions=(_first_dimension(folded), energy_dimension(folded.grid.edges)),
+        dimensions=(first_dimension(folded), energy_dimension(folded.grid.edges)),
         logs=logs,
-        content=_content(folded),
-        collections={"bins": bins, "classes": classes, "runs": _run_arrays(folded.runs), **backgrounds},
+        content=content_of(folded),
+        collections=arrays,
     )
 
 
-def _first_dimension(folded: Folded) -> Dimension:
+def first_dimension(folded: Folded) -> Dimension:
+    """Return the axis of the bins: points of the path, or irreducible q-points."""
     if folded.bins.path is not None:
         return path_dimension(len(folded.bins))
     edges = np.arange(len(folded.bins) + 1, dtype=float) - 0.5
     return Dimension("q_point", "irreducible q-point", "", GENERAL_FRAME, edges)
 
 
-def _content(folded: Folded) -> dict[str, Any]:
+def content_of(folded: Folded) -> dict[str, Any]:
+    """Return what is no array, for `MDHisto.content`."""
     bins = folded.bins
     return {
         "kind": KIND,
@@ -278,6 +220,22 @@ def _content(folded: Folded) -> dict[str, Any]:
     }
 
 
+def arrays_of(folded: Folded) -> dict[str, dict[str, NDArray[Any]]]:
+    """Return all arrays for `MDHisto.collections`, but for the sums over runs, which follow from them."""
+    return {
+        "bins": {name: getattr(folded.bins, name) for name in _BINS},
+        "classes": {"zone": folded.zones, "hkl": folded.hkl},
+        "runs": _run_arrays(folded.runs),
+        **{
+            f"background_{k}": {
+                "runs": np.array(part.runs, dtype=np.int64),
+                **{name: getattr(part, name) for name in ("cells", "signal", "variance", "exposure")},
+            }
+            for k, part in enumerate(folded.backgrounds)
+        },
+    }
+
+
 def _run_arrays(runs: Sequence[FoldedRun]) -> dict[str, NDArray[Any]]:
     arrays: dict[str, NDArray[Any]] = {
         "number": np.array([run.number for run in runs], dtype=np.int64),
@@ -294,8 +252,14 @@ def _run_arrays(runs: Sequence[FoldedRun]) -> dict[str, NDArray[Any]]:
     return arrays
 
 
-def _from_histo(histo: MDHisto) -> Folded:
-    content, parts = histo.content, histo.collections
+def folded_from(content: Mapping[str, Any], parts: Mapping[str, Mapping[str, NDArray[Any]]]) -> Folded:
+    """Rebuild a folded measurement of `content_of` and `arrays_of`.
+
+    Raises
+    ------
+    KeyError, ValueError, TypeError, IndexError, AttributeError
+        If parts are missing or do not fit.
+    """
     crystal = _crystal_from_dict(content["crystal"])
     path = None if content["path"] is None else QPath.from_dict(content["path"])
     arrays = {name: parts["bins"][name] for name in _BINS}

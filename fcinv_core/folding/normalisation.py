@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import collections
+import itertools
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +16,7 @@ from numpy.typing import NDArray
 from fcinv_core.crystal import FloatArray, IntArray, check_readable
 from fcinv_core.errors import InputError
 from fcinv_core.events.experiment import NEUTRON_ENERGY, Detectors, Run
+from fcinv_core.events.source import EventSource
 from fcinv_core.folding.accumulate import lay_exposure
 from fcinv_core.folding.binning import Binning
 from fcinv_core.folding.sparse_sums import SparseSums
@@ -208,6 +212,46 @@ def expose_run(
     return sums.content()
 
 
+def expose_runs(
+    source: EventSource,
+    transforms: FloatArray,
+    solid_angles: Mapping[int, FloatArray],
+    grid: SpectralGrid,
+    binning: Binning,
+    pixel: PixelSize | None,
+    pool: ThreadPoolExecutor,
+    threads: int,
+) -> Iterator[tuple[IntArray, FloatArray]]:
+    """Yield what `expose_run` gives for each run of a source in order, computed a few runs ahead of the reader.
+
+    Parameters
+    ----------
+    source
+        Runs and detectors.
+    transforms
+        Shape (n_runs, 3, 3): Q_sample to fractions of the primitive reciprocal basis.
+    solid_angles
+        id() of the detectors of a run to their solid angles (m,).
+    grid, binning, pixel
+        As for `expose_run`.
+    pool, threads
+        Threads to work in, and their number.
+    """
+    smallest = float(binning.bins.widths.min())
+
+    def expose(k: int) -> tuple[IntArray, FloatArray]:
+        run, detectors = source.runs[k], source.detectors[k]
+        points = trajectories(run, grid, source.energy_bin_width, smallest)
+        return expose_run(run, detectors, solid_angles[id(detectors)], transforms[k], points, grid, binning, pixel)
+
+    waiting = iter(range(len(source.runs)))
+    ahead = collections.deque(pool.submit(expose, k) for k in itertools.islice(waiting, 2 * threads))
+    while ahead:
+        result = ahead.popleft().result()
+        ahead.extend(pool.submit(expose, k) for k in itertools.islice(waiting, 1))
+        yield result
+
+
 def _directions(two_theta: FloatArray, azimuth: FloatArray) -> FloatArray:
     across = np.sin(two_theta)
     return np.stack([across * np.cos(azimuth), across * np.sin(azimuth), np.cos(two_theta)], axis=1)
@@ -263,6 +307,25 @@ def read_solid_angles(path: Path) -> Mapping[int, float]:
             f"{values.shape} values do not fit {len(count)} spectra of {len(ids)} detectors",
             "integrate the vanadium run to one value a spectrum",
         )
+    return solid_angles_by_detector(values, count, ids)
+
+
+def solid_angles_by_detector(values: FloatArray, count: IntArray, ids: IntArray) -> Mapping[int, float]:
+    """Give each detector its share of its spectrum's solid angle; NaN and negative values count as 0.
+
+    Parameters
+    ----------
+    values
+        Shape (n, k): what each of n spectra holds, summed over k.
+    count
+        Shape (n,): number of detectors of each spectrum.
+    ids
+        Shape (sum of count,): their ids, spectrum by spectrum.
+
+    Returns
+    -------
+    Detector id to solid angle, in the unit of ``values``.
+    """
     total = np.nan_to_num(values.sum(axis=1), nan=0.0, posinf=0.0, neginf=0.0).clip(min=0.0)
     each = np.repeat(total / np.maximum(count, 1), count)
     return dict(zip(ids.tolist(), each.tolist(), strict=True))

@@ -2,11 +2,13 @@
 
 Zones differ in structure factor, so a class may well be brighter than the others; but a mode of the crystal is at
 the same energy in all of them. A peak that one class shows several times as bright as any other class, at a place
-in (q, E) where those were measured too, is not a mode.
+in (q, E) where those were measured too, is not a mode. In a cell of the irreducible zone few classes meet; there a
+peak may be as bright, too, as the same class is a little farther on: a mode goes on in q, a spurion ends.
 """
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,11 +16,15 @@ from numpy.typing import NDArray
 from scipy import ndimage, stats
 
 from fcinv_core.crystal import FloatArray, IntArray
-from fcinv_core.folding.folded import Folded
+from fcinv_core.folding.binning import find_bins_of
+from fcinv_core.folding.folded import BoolArray, Folded
+from fcinv_core.folding.zone_volume import zone_volume
 
 #: Counts that the mean of the other classes is worth when the rate of one class is estimated.
 _PRIOR_COUNTS = 3.0
 _MAX_ROUNDS = 10
+#: Cells (zone classes × bins × energies, covered or not) that can be compared: some 100 bytes each.
+LARGEST_COMPARED = 30_000_000
 
 
 @dataclass(frozen=True)
@@ -92,8 +98,10 @@ def reject_outliers(
     spectrum, if the Poisson deviance exceeds what ``chance`` allows for the number of neighbourhoods. Repeated
     until nothing more is found, so that one spurion does not excuse another.
 
-    On a path, neighbouring bins steady the comparison. The cells of a grid stand alone, and where few classes cover
-    one a structure factor that vanishes in the others looks like a spurion: judge such a table by eye.
+    On a path, neighbouring bins steady the comparison. A cell of a grid stands alone, and few classes cover it; the
+    rate of the same class two cells away, in any direction, is allowed there too, so that a spurion is found if it
+    is less than four cells wide. Where nothing was measured that far, a structure factor that vanishes in the other
+    classes still looks like a spurion.
 
     Parameters
     ----------
@@ -127,15 +135,17 @@ def reject_outliers(
     n_alone = int(((laid > 0).sum(axis=0) == 1).sum())
     threshold = float(stats.chi2.isf(2 * chance / max(n_tests, 1), 1))
 
+    going_on = None if folded.bins.path is not None else _two_cells_away(folded, np.any(laid > 0, axis=2))
+
     found: list[tuple[float, int, int, int, float, float]] = []
     for _ in range(_MAX_ROUNDS):
         live = np.where(mask[:, :, None], 0.0, laid)
-        expected = (
-            contrast
-            * live
-            * _brightest_other(np.where(live > 0, seen, 0.0), live, pieces, (2 * bin_reach, 2 * reach))
-        )
         observed = np.where(live > 0, seen, 0.0)
+        rates = _rates(observed, live, pieces, (2 * bin_reach, 2 * reach))
+        allowed = _brightest_other(rates, live)
+        if going_on is not None:
+            allowed = np.maximum(allowed, _brightest_beside(rates, going_on))
+        expected = contrast * live * allowed
         with np.errstate(divide="ignore", invalid="ignore"):
             deviance = 2 * (observed * np.log(observed / expected) - (observed - expected))
         deviance = np.where((observed > expected) & np.isfinite(expected) & (live > 0), deviance, 0.0)
@@ -178,8 +188,8 @@ def _neighbourhoods(values: FloatArray, pieces: list[slice], bin_reach: int, rea
     return summed
 
 
-def _brightest_other(seen: FloatArray, laid: FloatArray, pieces: list[slice], look: tuple[int, int]) -> FloatArray:
-    """Rate of the brightest class other than each one, NaN where there is no other, shape (n_rows, n_bins, n_e)."""
+def _rates(seen: FloatArray, laid: FloatArray, pieces: list[slice], look: tuple[int, int]) -> FloatArray:
+    """Largest rate of each class within some bins and energies, -inf where it is not known, shape of ``seen``."""
     total_seen, total_laid = seen.sum(axis=0), laid.sum(axis=0)
     rates = np.full(seen.shape, -np.inf)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -193,15 +203,58 @@ def _brightest_other(seen: FloatArray, laid: FloatArray, pieces: list[slice], lo
         rates[:, piece] = ndimage.maximum_filter(
             rates[:, piece], size=(1, *(2 * r + 1 for r in look)), mode="nearest"
         )
+    return rates
+
+
+def _brightest_other(rates: FloatArray, laid: FloatArray) -> FloatArray:
+    """Rate of the brightest class other than each one, NaN where there is no other, shape (n_rows, n_bins, n_e)."""
     order: IntArray = np.argsort(rates, axis=0)
     best = np.take_along_axis(rates, order[-1:], axis=0)
     second = np.take_along_axis(rates, order[-2:-1], axis=0) if len(rates) > 1 else np.full_like(best, -np.inf)
     other = np.where(np.arange(len(rates))[:, None, None] == order[-1:], second, best)
     # A rate of nothing at all still allows the fraction of a count that was not seen.
+    rest = laid.sum(axis=0) - laid
     with np.errstate(divide="ignore", invalid="ignore"):
-        floor = 1.0 / (total_laid - laid)
+        floor = 1.0 / rest
     other = np.maximum(other, np.where(np.isfinite(floor), floor, np.inf))
-    return np.where(total_laid - laid > 0, other, np.nan)
+    return np.where(rest > 0, other, np.nan)
+
+
+def _brightest_beside(rates: FloatArray, beside: IntArray) -> FloatArray:
+    """Largest rate at the places (n_rows, n_bins, m) beside each class and bin, -inf where there is none."""
+    flat = np.concatenate([rates.reshape(-1, rates.shape[2]), np.full((1, rates.shape[2]), -np.inf)])
+    largest = np.full(rates.shape, -np.inf)
+    for k in range(beside.shape[2]):
+        np.maximum(largest, flat[beside[:, :, k]], out=largest)
+    return largest
+
+
+def _two_cells_away(folded: Folded, covered: BoolArray) -> IntArray:
+    """Where each class goes on two cells from each bin of a grid, in 26 directions.
+
+    Returns
+    -------
+    Shape (n_rows, n_bins, 26): row n_bins + bin of what holds Q there; -1 where nothing covers it.
+    """
+    bins, n_bins = folded.bins, len(folded.bins)
+    assert bins.divisions is not None
+    steps = np.array([step for step in itertools.product((-2, 0, 2), repeat=3) if any(step)]) / bins.divisions
+    row, one = np.nonzero(covered)
+    q = folded.zones[row] + bins.q[one]
+    reciprocal = bins.crystal.reciprocal_lattice
+    q_max = float(np.linalg.norm(q @ reciprocal, axis=1).max() + np.linalg.norm(steps @ reciprocal, axis=1).max())
+    binning = zone_volume(bins.crystal, bins.divisions, bins.group, q_max)
+    place = {tuple(zone): k for k, zone in enumerate(folded.zones.tolist())}
+    row_of = np.array([place.get(tuple(zone), -1) for zone in binning.classes.zones.tolist()])
+    beside = np.full((*covered.shape, len(steps)), -1, dtype=np.int64)
+    for k, step in enumerate(steps):
+        counts, found, rows = find_bins_of(binning.lookup, q + step)
+        other = np.where(counts > 0, row_of[rows[:, 0]], -1)
+        known = (other >= 0) & covered[other, found[:, 0]]
+        # A cell on a boundary of the zone may be its own neighbour's image.
+        known &= (other != row) | (found[:, 0] != one)
+        beside[row, one, k] = np.where(known, other * n_bins + found[:, 0], -1)
+    return beside
 
 
 def _table(

@@ -8,8 +8,8 @@ import numpy as np
 
 from fcinv_core.crystal import Crystal, FloatArray, IntArray
 from fcinv_core.errors import InputError
-from fcinv_core.folding.accumulate import PathLookup
 from fcinv_core.folding.binning import Binning, Bins, list_voxels
+from fcinv_core.folding.lookup import PathLookup
 from fcinv_core.folding.zones import FRACTION_TOLERANCE, classify_zones
 from fcinv_core.qpath import QPath
 

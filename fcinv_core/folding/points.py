@@ -11,6 +11,7 @@ from fcinv_core.errors import InputError
 from fcinv_core.events.source import EventChunk, EventSource
 from fcinv_core.folding.accumulate import add_points
 from fcinv_core.folding.binning import Binning
+from fcinv_core.folding.event_sums import CellSums, split_sets
 from fcinv_core.folding.sparse_sums import SparseSums
 from fcinv_core.spectrum import SpectralGrid
 
@@ -20,8 +21,8 @@ _ROUNDING = 1e-5
 
 
 def fold_points(
-    chunks: Iterable[EventChunk], transforms: FloatArray, binning: Binning, grid: SpectralGrid
-) -> tuple[IntArray, FloatArray, FloatArray]:
+    chunks: Iterable[EventChunk], transforms: FloatArray, sets: IntArray, binning: Binning, grid: SpectralGrid
+) -> tuple[list[CellSums], list[CellSums]]:
     """Fold points: each puts its signal and its exposure into the bins that hold it, and nowhere else.
 
     A voxel counts whole in the bins that hold its centre; the distribution of Q in a bin is that of the centres.
@@ -32,13 +33,15 @@ def fold_points(
         Points with their exposure, and runs that are indices of ``transforms``.
     transforms
         Shape (n_runs, 3, 3): Q_sample to fractions of the primitive reciprocal basis.
+    sets
+        Shape (n_runs,): the set, from 0 on, that each run is summed into.
     binning, grid
         What the cells are.
 
     Returns
     -------
-    Cells ((run n_rows + row) n_bins + bin) n_energies + energy bin (k,), ascending; sums (k, 3) of signal, variance
-    and counts; sums (k, 10) of exposure as of `lay_exposure`.
+    For each set, cells (row n_bins + bin) n_energies + energy bin and sums (k, 3) of signal, variance and counts;
+    and again cells, with sums (k, 10) of exposure as of `lay_exposure`.
 
     Raises
     ------
@@ -74,6 +77,7 @@ def fold_points(
                 variance,
                 exposure,
                 transforms,
+                sets,
                 (grid.minimum, 1 / grid.width, grid.n_bins),
                 len(binning.classes.zones),
                 len(binning.bins),
@@ -86,7 +90,11 @@ def fold_points(
 
         sums.fill(add, len(chunk))
     cells, values = sums.content()
-    return cells, values[:, :_N_DATA], values[:, _N_DATA:]
+    covered = values[:, _N_DATA] > 0
+    return (
+        split_sets(cells, values[:, :_N_DATA], sets, binning, grid),
+        split_sets(cells[covered], values[covered, _N_DATA:], sets, binning, grid),
+    )
 
 
 def _check_reach(q: FloatArray, q_max: float) -> None:

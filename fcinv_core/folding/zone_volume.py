@@ -8,12 +8,12 @@ import numpy as np
 
 from fcinv_core.crystal import Crystal, FloatArray, IntArray
 from fcinv_core.errors import InputError
-from fcinv_core.folding.accumulate import GridLookup
 from fcinv_core.folding.binning import Binning, Bins
+from fcinv_core.folding.lookup import GridLookup
 from fcinv_core.folding.zones import classify_zones
 
-#: Pieces of a grid cell along each axis in the look-up table.
-_PIECES = 6
+#: Pieces of a grid cell along each axis, by which the corners that may be nearest are found.
+_PIECES = 8
 LARGEST_GRID = 48
 
 
@@ -56,7 +56,7 @@ def zone_volume(crystal: Crystal, n: int, group: IntArray, q_max: float) -> Binn
     # Each grid point is taken next to the origin, so that a bin's centre lies in the first zone.
     centres = _shortest(points[irreducible] / n, reciprocal)
 
-    corners, lists = _nearest_corners(reciprocal / n)
+    corners = _nearest_corners(reciprocal / n)
     # Grid points in reach of the unit cell, with one image each.
     low, high = int(corners.min()), n - 1 + int(corners.max())
     span = high - low + 1
@@ -77,11 +77,8 @@ def zone_volume(crystal: Crystal, n: int, group: IntArray, q_max: float) -> Binn
     volume = abs(float(np.linalg.det(reciprocal))) / n**3
     lookup = GridLookup(
         divisions=n,
-        pieces=_PIECES,
-        piece_start=np.concatenate([[0], np.cumsum([len(one) for one in lists])]).astype(np.int32),
-        piece_corners=np.concatenate(lists).astype(np.int32),
         corners=corners.astype(np.int32),
-        basis=reciprocal / n,
+        corner_distance=_distance_forms(corners @ reciprocal / n, reciprocal / n),
         low=low,
         span=span,
         image_map=image_map,
@@ -114,8 +111,8 @@ def _shortest(q: FloatArray, reciprocal: FloatArray) -> FloatArray:
     return np.asarray(q + shifts[np.round(lengths, 9).argmin(axis=1)])
 
 
-def _nearest_corners(basis: FloatArray) -> tuple[IntArray, list[IntArray]]:
-    """Corners (k, 3) around a cell of the lattice ``basis`` (rows), and for each piece which may be the nearest."""
+def _nearest_corners(basis: FloatArray) -> IntArray:
+    """Lattice points (k, 3) of ``basis`` (rows) that may be the nearest one to a point of the unit cell."""
     corners = np.array(list(itertools.product(range(-3, 5), repeat=3)))
     middle = (np.array(list(itertools.product(range(_PIECES), repeat=3))) + 0.5) / _PIECES
     # The farthest that a point of a piece is from its middle.
@@ -123,5 +120,9 @@ def _nearest_corners(basis: FloatArray) -> tuple[IntArray, list[IntArray]]:
     radius = float(np.linalg.norm(signs @ basis, axis=1).max())
     distance = np.linalg.norm((middle[:, None, :] - corners) @ basis, axis=2)
     near = distance <= distance.min(axis=1, keepdims=True) + 2 * radius + 1e-9
-    used = np.flatnonzero(near.any(axis=0))
-    return corners[used], [np.flatnonzero(row) for row in near[:, used]]
+    return np.asarray(corners[near.any(axis=0)])
+
+
+def _distance_forms(corners: FloatArray, basis: FloatArray) -> FloatArray:
+    """`GridLookup.corner_distance` of corners (k, 3), 1/Å: |s - c|² - |s|² = |c|² - 2 c.s is linear in s."""
+    return np.column_stack([-2 * corners @ basis.T, (corners**2).sum(axis=1)])

@@ -16,9 +16,10 @@ from fcinv_core.folding.binning import Binning, find_bins_of
 from fcinv_core.folding.bose import BOLTZMANN, bose_factor
 from fcinv_core.folding.corrections import correct_bose
 from fcinv_core.folding.fold import FoldSettings, fold, make_binning
-from fcinv_core.folding.folded import Folded
+from fcinv_core.folding.folded import Folded, FoldedRun
 from fcinv_core.folding.orientation import find_setting
 from fcinv_core.folding.outliers import reject_outliers
+from fcinv_core.folding.selection import select_cells
 from fcinv_core.qpath import QPath
 from tests.folding.measurement import GRID, constant_scattering, detectors, make_runs
 
@@ -112,6 +113,29 @@ def test_a_background_of_the_same_scattering_subtracts_to_nothing(
     assert np.nansum(half.intensity * half.exposure) / np.nansum(half.exposure) == pytest.approx(100.0, rel=0.05)
 
 
+def test_a_run_leaves_a_merged_fold_with_its_own_background(germanium: Crystal, path: QPath) -> None:
+    runs = make_runs(germanium, 2)
+    can = (replace(runs[0], number=99, proton_charge=9.0),)
+    background = constant_scattering(can, detectors(), 200.0, seed=7)
+    one, other = (
+        fold(
+            constant_scattering((run,), detectors(), 200.0, seed=k),
+            germanium,
+            path,
+            SETTINGS,
+            background=background,
+        )
+        for k, run in enumerate(runs)
+    )
+    alone = one.merge(other).only_runs([runs[0].number])
+    assert [part.runs for part in alone.backgrounds] == [(runs[0].number,)]
+    np.testing.assert_array_equal(alone.intensity().intensity, one.intensity().intensity)
+    source = constant_scattering(runs, detectors(), 200.0, seed=0)
+    together = fold(source, germanium, path, SETTINGS, background=background)
+    with pytest.raises(InputError, match="turned with several runs together"):
+        together.only_runs([runs[0].number])
+
+
 def test_background_errors_equal_the_scatter_of_repeated_experiments(germanium: Crystal, path: QPath) -> None:
     """The same background event stands behind several runs; a variance that forgot it would be too small."""
     runs = tuple(
@@ -173,6 +197,41 @@ def test_nothing_is_rejected_where_nothing_is_wrong(folded: Folded) -> None:
     assert not rejected.mask.any()
     assert rejected.n_tests > 1000
     assert rejected.table == ()
+
+
+def test_a_spurion_in_a_grid_is_found_and_nothing_else(source: EventSource, germanium: Crystal) -> None:
+    binning = make_binning(source, germanium, 8, SETTINGS)
+    assert reject_outliers(fold(source, germanium, 8, SETTINGS), contrast=1.5).table == ()
+    spoiled = fold(with_spurion(source, binning, 3000), germanium, 8, SETTINGS)
+    rejected = reject_outliers(spoiled)
+    assert len(rejected.table) == 1
+    assert rejected.table[0].counts > 2900
+    assert rejected.mask.sum() == 1
+    kept, judged = select_cells(spoiled)
+    assert judged is not None
+    np.testing.assert_array_equal(judged.mask, rejected.mask)
+    assert spoiled.cells.counts[kept].max() < 3000
+
+
+def test_what_goes_on_in_q_is_no_spurion_in_a_grid(source: EventSource, germanium: Crystal) -> None:
+    """A class that is bright in all its cells, as one whose structure factor is large, is kept."""
+    folded = fold(source, germanium, 8, SETTINGS)
+    cells = folded.cells
+    brightest = np.bincount(cells.row, cells.counts).argmax()
+    size = folded.shape[1] * folded.shape[2]
+
+    def brighter(run: FoldedRun) -> FoldedRun:
+        factor = np.where(run.data_cells // size == brightest, 30.0, 1.0)
+        return replace(run, signal=factor * run.signal, counts=factor * run.counts)
+
+    bright = replace(folded, runs=tuple(brighter(run) for run in folded.runs))
+    some = bright.cells.row == brightest
+    assert bright.cells.counts[some].sum() > 20 * cells.counts[some].sum()
+    rejected = reject_outliers(bright)
+    # At the edge of what was measured of it, it goes on nowhere.
+    covered = len(np.unique(cells.bin[(cells.row == brightest) & (cells.exposure > 0)]))
+    assert covered > 10
+    assert rejected.mask.sum() < covered / 5
 
 
 def test_a_bose_correction_while_folding_equals_one_of_the_result(

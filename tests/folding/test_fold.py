@@ -270,7 +270,29 @@ def test_a_single_set_of_all_runs_sums_to_the_same(
 ) -> None:
     joined = fold(source, germanium, path, replace(SETTINGS, runs_apart=False))
     assert len(joined.runs) == 1
+    assert joined.runs[0].proton_charge == pytest.approx(sum(run.proton_charge for run in source.runs))
     assert_same(joined, folded)
+
+
+def test_runs_of_several_temperatures_are_corrected_before_they_are_one_set(
+    source: EventSource, germanium: Crystal, path: QPath
+) -> None:
+    warm = tuple(replace(run, temperature=50.0 + 100 * (k % 2)) for k, run in enumerate(source.runs))
+    corrected = replace(SETTINGS, bose="Chi")
+    apart = fold(replace(source, runs=warm), germanium, path, corrected)
+    joined = fold(replace(source, runs=warm), germanium, path, replace(corrected, runs_apart=False))
+    assert len({run.temperature for run in apart.runs}) == 2
+    for name in ("cell", "signal", "variance", "counts", "exposure", "offset"):
+        np.testing.assert_allclose(getattr(joined.cells, name), getattr(apart.cells, name), rtol=1e-6, atol=1e-6)
+
+
+def test_runs_of_several_incident_energies_are_not_one_set(
+    source: EventSource, germanium: Crystal, path: QPath
+) -> None:
+    first, *others = source.runs
+    mixed = replace(source, runs=(replace(first, incident_energy=1.1 * first.incident_energy), *others))
+    with pytest.raises(InputError, match="cannot be one set"):
+        fold(mixed, germanium, path, replace(SETTINGS, runs_apart=False))
 
 
 @settings(max_examples=20, deadline=None)

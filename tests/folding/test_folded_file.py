@@ -15,10 +15,9 @@ import pytest
 from fcinv_core.crystal import Crystal
 from fcinv_core.errors import InputError
 from fcinv_core.events.source import EventSource
-from fcinv_core.folding import folded_file
 from fcinv_core.folding.fold import FoldSettings, fold
 from fcinv_core.folding.folded import Folded
-from fcinv_core.folding.folded_file import dense_histograms, merge_folded, read_folded, write_folded
+from fcinv_core.folding.folded_file import merge_folded, read_folded, write_folded
 from fcinv_core.nexus import read_mdhisto, write_mdhisto
 from fcinv_core.qpath import QPath, standard_path
 from fcinv_core.spectrum import SpectralGrid
@@ -151,42 +150,21 @@ def test_selected_zones_make_the_histogram_and_all_sums_are_kept(folded: Folded,
 def test_sums_by_class_can_be_read_without_us(folded: Folded, tmp_path: Path) -> None:
     write_folded(tmp_path / "a.nxs", folded)
     with h5py.File(tmp_path / "a.nxs") as file:
-        group = file["MDHistoWorkspace/classes"]
-        assert group.attrs["NX_class"] == b"NXcollection"
-        cell, data, normalization = (group[name][()] for name in ("cell", "data", "normalization"))
-        hkl = group["hkl"][()]
+        logs = file["MDHistoWorkspace/experiment0/logs"]
+        cell, data, normalization, hkl = (
+            logs[f"fcinv_classes_{name}/value"][()] for name in ("cell", "data", "normalization", "hkl")
+        )
         signal = file["MDHistoWorkspace/data/signal"][()].T
     _, n_bins, n_energies = folded.shape
-    assert set((cell // (n_bins * n_energies)).tolist()) <= set(range(len(hkl)))
+    assert set((cell // (n_bins * n_energies)).tolist()) <= set(range(len(hkl) // 3))
     covered = normalization > 0
-    flat = cell[covered] % (n_bins * n_energies)
+    flat = (cell[covered] % (n_bins * n_energies)).astype(int)
     total = (
         np.bincount(flat, data[covered], n_bins * n_energies),
         np.bincount(flat, normalization[covered], n_bins * n_energies),
     )
     with np.errstate(invalid="ignore"):
         np.testing.assert_allclose((total[0] / total[1]).reshape(n_bins, n_energies), signal, rtol=1e-12)
-
-
-def test_data_and_normalisation_of_dense_histograms_give_the_intensity(folded: Folded, tmp_path: Path) -> None:
-    data, normalization = dense_histograms(folded)
-    assert data.signal.shape == folded.shape
-    with np.errstate(invalid="ignore"):
-        np.testing.assert_allclose(
-            data.signal.sum(axis=0) / normalization.signal.sum(axis=0), folded.intensity().intensity, rtol=1e-12
-        )
-    assert data.content["zone_classes_hkl"] == folded.hkl.tolist()
-    assert (data.signal[normalization.signal == 0] == 0).all()
-    few, _ = dense_histograms(folded, rows=[1, 3])
-    np.testing.assert_array_equal(few.signal, data.signal[[1, 3]])
-    write_mdhisto(tmp_path / "data.nxs", few, folded.bins.crystal)
-    assert [d.id for d in read_mdhisto(tmp_path / "data.nxs").dimensions] == ["zone", "path", "DeltaE"]
-
-
-def test_dense_histograms_that_fill_the_memory_are_refused(folded: Folded, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(folded_file, "LARGEST_DENSE", 1000)
-    with pytest.raises(InputError, match="too large"):
-        dense_histograms(folded)
 
 
 def test_runs_added_to_an_earlier_file_are_the_fold_of_all(
@@ -306,16 +284,29 @@ def _change_content(key: str, value: Any) -> Callable[[Path], None]:
 
 def _shorten(name: str) -> Callable[[Path], None]:
     def change(entry: h5py.Group) -> None:
-        values = entry[name][()]
-        del entry[name]
-        entry[name] = values[:-1]
+        log = entry[f"experiment0/logs/fcinv_runs_{name}"]
+        values = log["value"][()]
+        del log["value"]
+        log["value"] = values[:-1]
 
     return _edit(change)
 
 
+def _shorten_consistently(name: str) -> Callable[[Path], None]:
+    def change(path: Path) -> None:
+        with h5py.File(path) as file:
+            arrays = json.loads(file["MDHistoWorkspace/experiment0/logs/fcinv/value"][0])["arrays"]
+        arrays["runs"][name][1][0] -= 1
+        _change_content("arrays", arrays)(path)
+        _shorten(name)(path)
+
+    return change
+
+
 def _alter(name: str) -> Callable[[Path], None]:
     def change(entry: h5py.Group) -> None:
-        entry[name][...] = entry[name][()][::-1]
+        values = entry[f"experiment0/logs/fcinv_runs_{name}/value"]
+        values[...] = values[()][::-1]
 
     return _edit(change)
 
@@ -332,10 +323,11 @@ def _alter(name: str) -> Callable[[Path], None]:
         ),
         (_change_content("schema", 99), "newer version"),
         (_change_content("grid_mev", None), "is damaged"),
-        (_edit(lambda entry: entry.__delitem__("runs/signal")), "is damaged"),
-        (_shorten("runs/signal"), "is damaged: its parts do not fit: some cells have no sums"),
-        (_alter("runs/exposure_cells"), "is damaged: its parts do not fit: cells are out of order"),
-        (_alter("runs/exposure"), "the histogram is not the sum of the runs"),
+        (_edit(lambda entry: entry.__delitem__("experiment0/logs/fcinv_runs_signal")), "cannot be read"),
+        (_shorten("signal"), "cannot be read"),
+        (_shorten_consistently("signal"), "is damaged: its parts do not fit: some cells have no sums"),
+        (_alter("exposure_cells"), "is damaged: its parts do not fit: cells are out of order"),
+        (_alter("exposure"), "the histogram is not the sum of the runs"),
     ],
 )
 def test_files_that_are_no_folded_measurement_are_refused_in_a_sentence(
