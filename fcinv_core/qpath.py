@@ -18,6 +18,9 @@ from fcinv_core.errors import InputError
 #: Number of points along a path unless asked otherwise.
 DEFAULT_POINTS = 201
 
+#: More points along a path than this are a mistake.
+_MOST_POINTS = 10_000
+
 #: A labelled q-point, in fractions of the primitive reciprocal basis.
 Point = tuple[str, tuple[float, float, float]]
 
@@ -136,21 +139,43 @@ def named_path(crystal: Crystal, text: str, n_points: int = DEFAULT_POINTS) -> Q
 
 
 def path_from_file(crystal: Crystal, path: Path, n_points: int = DEFAULT_POINTS) -> QPath:
-    """Return the path that a JSON file describes.
-
-    The file holds a list of pieces, each a list of two or more [label, [q1, q2, q3]] with q in fractions of the
-    primitive reciprocal basis: [[["Γ", [0, 0, 0]], ["X", [0.5, 0, 0.5]]], ...]. One label may stand for several
-    points, such as Γ in several zones.
+    """Return the path that a JSON file describes, see `path_from_json`.
 
     Raises
     ------
     InputError
-        If the file does not hold such a list.
+        If the file cannot be read or does not hold a path.
     """
     check_readable(path, "a path in JSON")
+    return path_from_json(crystal, path.read_text(encoding="utf-8"), n_points, name=str(path))
+
+
+def path_from_json(crystal: Crystal, text: str, n_points: int = DEFAULT_POINTS, *, name: str = "the JSON") -> QPath:
+    """Return the path that JSON describes.
+
+    It is a list of pieces, each a list of two or more [label, [q1, q2, q3]] with q in fractions of the
+    primitive reciprocal basis: [[["Γ", [0, 0, 0]], ["X", [0.5, 0, 0.5]]], ...]. One label may stand for several
+    points, such as Γ in several zones.
+
+    Parameters
+    ----------
+    crystal
+        The crystal.
+    text
+        The JSON.
+    n_points
+        Number of points.
+    name
+        How error messages call it.
+
+    Raises
+    ------
+    InputError
+        If it is no such list.
+    """
     segments: list[tuple[Point, Point]] = []
     try:
-        for piece in json.loads(path.read_text(encoding="utf-8")):
+        for piece in json.loads(text):
             points: list[Point] = []
             for label, (q1, q2, q3) in piece:
                 q = (float(q1), float(q2), float(q3))
@@ -164,9 +189,53 @@ def path_from_file(crystal: Crystal, path: Path, n_points: int = DEFAULT_POINTS)
             raise ValueError("it is empty")
     except (ValueError, TypeError, KeyError, IndexError) as error:
         raise InputError(
-            f"{path} does not describe a path", str(error), 'write [[["Γ", [0, 0, 0]], ["X", [0.5, 0, 0.5]]]]'
+            f"{name} does not describe a path", str(error), 'write [[["Γ", [0, 0, 0]], ["X", [0.5, 0, 0.5]]]]'
         ) from error
     return _path(crystal, segments, n_points)
+
+
+def chosen_path(crystal: Crystal, text: str | None = None, n_points: int = DEFAULT_POINTS) -> QPath:
+    """Return the path that a user asks for in any of the ways there are.
+
+    Parameters
+    ----------
+    crystal
+        The crystal.
+    text
+        None for the standard path; labels ("Γ-X-U|K-Γ"); the name of a .json file; or JSON itself.
+    n_points
+        Number of points.
+
+    Raises
+    ------
+    InputError
+        If it cannot be followed.
+    """
+    if text is None:
+        return standard_path(crystal, n_points)
+    if text.lower().endswith(".json"):
+        return path_from_file(crystal, Path(text), n_points)
+    if text.lstrip().startswith("["):
+        return path_from_json(crystal, text, n_points)
+    return named_path(crystal, text, n_points)
+
+
+def points_for_step(path: QPath, step: float) -> int:
+    """Return the number of points with which a path has about ``step`` (1/Å) between them.
+
+    Raises
+    ------
+    InputError
+        If the step is not positive, or so small that there were more than 10 000 points.
+    """
+    if not 0 < step < np.inf or path.distance[-1] / step > _MOST_POINTS:
+        raise InputError(
+            f"{step:g} 1/Å between points of a path of {path.distance[-1]:.3g} 1/Å",
+            f"1 to {_MOST_POINTS} points were expected",
+            "choose a step such as 0.05 1/Å",
+        )
+    n_segments = int(path.segment[-1]) + 1
+    return len(path.pieces) + max(n_segments, round(float(path.distance[-1]) / step))
 
 
 def _canonical(label: str) -> str:

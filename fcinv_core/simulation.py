@@ -24,7 +24,7 @@ from fcinv_core.force_constants.pairs import ForceConstants
 from fcinv_core.nexus import MDHisto, energy_dimension, path_dimension, write_mdhisto
 from fcinv_core.qpath import QPath, standard_path
 from fcinv_core.spectrum import DEFAULT_BINS, Resolution, SpectralGrid, default_resolution, grid_up_to, render
-from fcinv_core.stability import TOLERANCE
+from fcinv_core.stability import TOLERANCE, judge
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,6 +128,31 @@ def gamma_energies(force_constants: ForceConstants) -> tuple[FloatArray, str | N
         return mode_energies(force_constants, np.zeros((1, 3)))[0], None
     start, end = (np.array(crystal.high_symmetry_points[label]) for label in segment)
     return mode_energies(force_constants, np.zeros((1, 3)), (end - start)[None])[0], "-".join(segment)
+
+
+def summarise(simulation: Simulation) -> str:
+    """Return what was computed as lines for people, imaginary modes with the worst wave vector."""
+    force_constants, grid = simulation.force_constants, simulation.grid
+    energies, direction = gamma_energies(force_constants)
+    at_gamma = " ".join(f"{abs(x) if abs(x) < TOLERANCE else x:.2f}" for x in energies)
+    powers = ("", " E", *(f" E^{k}" for k in range(2, 99)))
+    fwhm = " + ".join(f"{c:g}{e}" for c, e in zip(simulation.resolution.fwhm_coefficients, powers, strict=False))
+    lines = [
+        simulation.crystal.describe(),
+        f"{len(force_constants.first)} pairs of atoms from {force_constants.source}, "
+        + ("without Born charges" if force_constants.non_analytic is None else "with Born charges"),
+        f"energies at Γ{f' (along {direction})' if direction else ''}: {at_gamma} meV; "
+        f"highest on the path {simulation.energies.max():.2f} meV",
+        f"spectrum from {grid.minimum:g} to {grid.maximum:g} meV in {grid.n_bins} bins, FWHM {fwhm} meV",
+    ]
+    zone = judge(force_constants)
+    where, worst = ("in the zone", (zone.lowest, zone.worst_q))
+    if simulation.lowest[0] < zone.lowest:
+        where, worst = ("on the path", simulation.lowest)
+    if worst[0] < -TOLERANCE:
+        q = " ".join(f"{x:.4f}" for x in worst[1])
+        lines.append(f"WARNING: imaginary modes; the worst {where} is {-worst[0]:.2f} i meV at q = ({q})")
+    return "\n".join(lines)
 
 
 def bands_csv(simulation: Simulation) -> str:

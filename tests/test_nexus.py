@@ -164,8 +164,8 @@ def test_nan_marks_unknown_bins_through_the_file(tmp_path: Path) -> None:
     assert read.signal[1, 2] == 0.0
 
 
-def test_collections_travel_inside_the_entry(tmp_path: Path) -> None:
-    classes = {"D": np.arange(24.0).reshape(2, 3, 4), "N": np.arange(6, dtype=np.int32)}
+def test_collections_travel_as_lists_of_numbers_among_the_logs(tmp_path: Path) -> None:
+    classes = {"D": np.arange(24.0).reshape(2, 3, 4), "N": np.arange(6, dtype=np.int32), "none": np.empty((0, 3))}
     write_mdhisto(tmp_path / "a.nxs", histogram(collections={"classes": classes}), crystal("Ge"))
     read = read_mdhisto(tmp_path / "a.nxs").collections["classes"]
     assert read["N"].dtype == np.int32
@@ -174,7 +174,14 @@ def test_collections_travel_inside_the_entry(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "a.nxs") as file:
         # Mantid takes the last root group for the entry: there must be no other.
         assert list(file) == ["MDHistoWorkspace"]
-        assert file["MDHistoWorkspace/classes"].attrs["NX_class"] == b"NXcollection"
+        logs = file["MDHistoWorkspace/experiment0/logs"]
+        assert logs["fcinv_classes_D"].attrs["NX_class"] == b"NXlog"
+        for name in ("D", "N"):
+            # Of all kinds of numbers, Mantid keeps lists of double precision only.
+            values = logs[f"fcinv_classes_{name}/value"]
+            assert values.dtype == np.float64
+            np.testing.assert_array_equal(values, classes[name].ravel())
+        assert "fcinv_classes_none" not in logs, "an empty list has no place in a NeXus file"
 
 
 def test_strings_keep_their_last_character_when_read_as_mantid_reads(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fcinv_core.errors import InputError
-from fcinv_core.qpath import QPath, named_path, path_from_file, standard_path
+from fcinv_core.qpath import QPath, chosen_path, named_path, path_from_file, points_for_step, standard_path
 from tests.crystals import CELLS, crystal
 
 NAMES = sorted(CELLS)
@@ -188,3 +188,28 @@ def test_files_that_describe_no_path_are_refused(content: str, tmp_path: Path) -
     (tmp_path / "path.json").write_text(content)
     with pytest.raises(InputError, match=r"does not describe a path|is empty"):
         path_from_file(crystal("Ge"), tmp_path / "path.json")
+
+
+@pytest.mark.parametrize("step", [0.5, 0.1, 0.05, 0.003])
+def test_points_for_a_step_are_about_that_far_apart(step: float) -> None:
+    one = crystal("Ge")
+    path = standard_path(one, points_for_step(standard_path(one), step))
+    n_segments = int(path.segment[-1]) + 1
+    spacing = path.distance[-1] / (path.n_points - len(path.pieces))
+    assert spacing == pytest.approx(min(step, path.distance[-1] / n_segments), rel=0.15)
+
+
+@pytest.mark.parametrize("step", [0.0, -1.0, float("nan"), float("inf"), 1e-4])
+def test_steps_that_make_no_sense_are_refused(step: float) -> None:
+    with pytest.raises(InputError, match="choose a step such as"):
+        points_for_step(standard_path(crystal("Ge")), step)
+
+
+def test_a_path_can_be_asked_for_in_every_way(tmp_path: Path) -> None:
+    one = crystal("Ge")
+    text = '[[["G", [0, 0, 0]], ["X", [0.5, 0, 0.5]]]]'
+    (tmp_path / "path.JSON").write_text(text)
+    wanted = named_path(one, "Γ-X", 11)
+    for way in ("G-X", text, f" {text}", str(tmp_path / "path.JSON")):
+        np.testing.assert_allclose(chosen_path(one, way, 11).q, wanted.q, atol=1e-12)
+    np.testing.assert_array_equal(chosen_path(one, None, 50).q, standard_path(one, 50).q)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,11 +14,7 @@ from fcinv_core.errors import InputError
 
 if TYPE_CHECKING:
     from fcinv_core.crystal import Crystal
-    from fcinv_core.events.source import EventSource
-    from fcinv_core.folding.folded import Folded
-    from fcinv_core.folding.outliers import Rejected
     from fcinv_core.qpath import QPath
-    from fcinv_core.spectrum import SpectralGrid
 
 DESCRIPTION = """\
 Fold the events of a measurement into one Brillouin zone, normalised by what every detector covered: I(q, E) along
@@ -26,7 +23,8 @@ and run, so that zones can be selected later, and runs be added without loss.
 
 Files:
   FILE.nxs   the folded measurement; Mantid opens it with Load or LoadMD
-  with --pictures DIR: intensity, coverage, counts, zone classes as pictures and a table"""
+  with --pictures DIR: intensity, coverage, counts, zone classes as pictures and a table; runs, counts, coverage
+  and what was left out as folded.json"""
 
 EPILOG = """\
 examples:
@@ -57,8 +55,13 @@ def add_parser(subparsers: Any) -> None:
         "--structure", type=Path, required=True, metavar="STRUCTURE", help="the crystal: POSCAR, CIF, phonopy yaml"
     )
     parser.add_argument("--out", type=Path, required=True, metavar="FILE.nxs", help="the folded measurement")
-    parser.add_argument("--pictures", type=Path, metavar="DIR", help="folder for pictures and a table of the zones")
+    parser.add_argument("--pictures", type=Path, metavar="DIR", help="folder for pictures, a table, a summary")
     parser.add_argument("--add", type=Path, metavar="FILE.nxs", help="folded measurement to add these runs to")
+    parser.add_argument(
+        "--replace",
+        action="store_true",
+        help="with --add: these runs take the place of earlier ones of their number",
+    )
 
     where = parser.add_argument_group("bins")
     where.add_argument(
@@ -146,12 +149,12 @@ def run(arguments: argparse.Namespace) -> int:
     """Do what the command line asks; return the exit code."""
     from fcinv_core.crystal import read_structure
     from fcinv_core.events.opening import open_events
-    from fcinv_core.events.source import NORMALISED
+    from fcinv_core.folding.energy_bins import energy_bins
     from fcinv_core.folding.fold import FoldSettings, fold
     from fcinv_core.folding.folded_file import merge_folded, read_folded, write_folded
     from fcinv_core.folding.normalisation import PixelSize, read_solid_angles
     from fcinv_core.folding.orientation import cell_of_file
-    from fcinv_core.folding.outliers import reject_outliers
+    from fcinv_core.folding.selection import select_cells, summarise, summary_content
 
     crystal = read_structure(arguments.structure)
     ub = None if arguments.ub is None else np.reshape(arguments.ub, (3, 3))
@@ -161,8 +164,10 @@ def run(arguments: argparse.Namespace) -> int:
     )
     background = None if arguments.background is None else open_events(arguments.background)
     earlier = None if arguments.add is None else read_folded(arguments.add)[0]
+    low, high, step = (None, None, None) if arguments.energies is None else arguments.energies
+    limits = None if low is None or high is None else (low, high)
     settings = FoldSettings(
-        grid=_grid(arguments, source) if earlier is None else earlier.grid,
+        grid=energy_bins(source, limits, step) if earlier is None else earlier.grid,
         widths=_widths(arguments),
         symmetry_operations=arguments.symmetry,
         kikf_applied=not arguments.without_kikf,
@@ -183,82 +188,34 @@ def run(arguments: argparse.Namespace) -> int:
         file_cell=cell_of_file(crystal, arguments.structure),
         progress=_progress(),
     )
+    if earlier is not None and arguments.replace:
+        new = {run.number for run in folded.runs}
+        others = [run.number for run in earlier.runs if run.number not in new]
+        earlier = earlier.only_runs(others) if others else None
     if earlier is not None:
         folded = merge_folded({str(arguments.add): earlier, source.description: folded})
-    # Where all voxels weigh the same, exposure does not tell how many counts to expect.
-    counted = folded.coverage != NORMALISED
-    # In a grid few classes meet in a cell, and structure factors alone may differ as much as a spurion would.
-    judged = folded.bins.path is not None and counted and not arguments.keep_outliers
-    rejected = reject_outliers(folded, elastic=arguments.elastic_cut) if judged else None
-    keep = folded.select(
+    keep, rejected = select_cells(
+        folded,
         hkl=None if arguments.zone is None else [tuple(zone) for zone in arguments.zone],
         q_range=None if arguments.q_range is None else tuple(arguments.q_range),
         minimum_exposure=arguments.minimum_exposure,
-        rejected=None if rejected is None else rejected.mask,
         elastic=arguments.elastic_cut,
         window=None if arguments.window is None else tuple(arguments.window),
+        keep_outliers=arguments.keep_outliers,
     )
     write_folded(arguments.out, folded, keep=keep, event_file=arguments.events[0])
-    print(summary(folded, rejected))
+    print(summarise(folded, rejected))
     print(f"written to {arguments.out}")
     if arguments.pictures is not None:
+        from fcinv_core.files import write_text
         from fcinv_core.folding.figures import write_figures
 
         files = write_figures(folded, arguments.pictures, keep=keep)
-        print(f"written to {arguments.pictures}: {', '.join(file.name for file in files)}")
+        summary = arguments.pictures / "folded.json"
+        content = json.dumps(summary_content(folded, keep, rejected), indent=1, ensure_ascii=False)
+        write_text(summary, f"{content}\n")
+        print(f"written to {arguments.pictures}: {', '.join(file.name for file in (*files, summary))}")
     return 0
-
-
-def summary(folded: Folded, rejected: Rejected | None) -> str:
-    """Return what was folded as lines for people."""
-    result = folded.intensity()
-    n_rows, n_bins, n_energies = folded.shape
-    covered = float(np.mean(result.exposure > 0))
-    empty = float(np.mean(result.counts[result.exposure > 0] == 0))
-    outside, share = folded.uncovered
-    lines = [
-        folded.bins.crystal.describe(),
-        f"{len(folded.runs)} runs in {n_rows} zone classes, {n_bins} bins, {n_energies} energies; "
-        f"{100 * covered:.1f} % of the bins are covered, {100 * empty:.1f} % of those hold no count",
-    ]
-    lines += folded.notes
-    if outside:
-        lines.append(
-            f"{outside:.0f} counts ({100 * share:.2g} %) lie where their run covers nothing; they are left out"
-            + ("" if share < 1e-3 else ": detectors, goniometer or limits do not belong to these events")
-        )
-    if folded.overlaps:
-        n = len({pair[:2] for pair in folded.overlaps})
-        lines.append(f"{n // 2} pairs of bins share events (star arms, corners); the file lists them")
-    if rejected is not None and rejected.table:
-        lines.append(
-            f"{len(rejected.table)} stretches of zone classes are left out, as no other zone shows what they do:"
-        )
-        lines += [
-            f"  zone {line.hkl[0]} {line.hkl[1]} {line.hkl[2]}, bins {line.bins[0]}-{line.bins[1]}: {line.reason}"
-            for line in rejected.table
-        ]
-    return "\n".join(lines)
-
-
-def _grid(arguments: argparse.Namespace, source: EventSource) -> SpectralGrid:
-    from fcinv_core.spectrum import SpectralGrid
-
-    if arguments.energies is not None:
-        low, high, step = arguments.energies
-        n = round((high - low) / step) if step > 0 else 0
-        if n < 1 or abs(low + n * step - high) > 1e-6 * abs(step):
-            raise InputError(
-                f"--energies {low:g} {high:g} {step:g}",
-                "the range is not a whole number of steps",
-                "choose a maximum that is a multiple of the step above the minimum",
-            )
-        return SpectralGrid(low, high, n)
-    runs = source.require_runs()
-    low, high = max(run.energy_limits[0] for run in runs), min(run.energy_limits[1] for run in runs)
-    if source.energy_bin_width is None:
-        return SpectralGrid(low, high, 100)
-    return SpectralGrid(low, high, round((high - low) / source.energy_bin_width))
 
 
 def _widths(arguments: argparse.Namespace) -> tuple[float, float]:
@@ -269,15 +226,11 @@ def _widths(arguments: argparse.Namespace) -> tuple[float, float]:
 
 
 def _target(arguments: argparse.Namespace, crystal: Crystal) -> QPath | int:
-    from fcinv_core.qpath import named_path, path_from_file, standard_path
+    from fcinv_core.qpath import chosen_path
 
     if arguments.grid is not None:
         return int(arguments.grid)
-    if arguments.path is None:
-        return standard_path(crystal, arguments.points)
-    if arguments.path.lower().endswith(".json"):
-        return path_from_file(crystal, Path(arguments.path), arguments.points)
-    return named_path(crystal, arguments.path, arguments.points)
+    return chosen_path(crystal, arguments.path, arguments.points)
 
 
 def _progress() -> Any:

@@ -6,10 +6,6 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from fcinv_core.errors import InputError
-
 if TYPE_CHECKING:
     from fcinv_core.crystal import IntArray
     from fcinv_core.spectrum import Resolution
@@ -66,14 +62,8 @@ def resolution(arguments: argparse.Namespace) -> Resolution | None:
 
 def supercell(arguments: argparse.Namespace) -> IntArray | None:
     """Return phonopy's DIM of --supercell, shape (3, 3); None if it is not given."""
+    from fcinv_core.force_constants.phonopy_files import supercell_matrix
+
     if arguments.supercell is None:
         return None
-    given = np.array(arguments.supercell, dtype=np.int64)
-    matrix = given.reshape(3, 3) if len(given) == 9 else np.diag(given)
-    if len(matrix) != 3 or round(abs(float(np.linalg.det(matrix)))) < 1:
-        raise InputError(
-            f"--supercell {' '.join(map(str, given))} is not a supercell",
-            "3 or 9 integers that span a volume were expected",
-            "give it as phonopy's DIM, such as --supercell 4 4 4",
-        )
-    return matrix
+    return supercell_matrix(arguments.supercell, "--supercell")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fcinv_core.cli.options import (
     add_force_constant_options,
@@ -14,11 +14,6 @@ from fcinv_core.cli.options import (
     resolution,
     supercell,
 )
-
-if TYPE_CHECKING:
-    from fcinv_core.crystal import Crystal
-    from fcinv_core.qpath import QPath
-    from fcinv_core.simulation import Simulation
 
 DESCRIPTION = """\
 Compute the phonon dispersion of a set of force constants along a path through the Brillouin zone, and the
@@ -73,7 +68,8 @@ def run(arguments: argparse.Namespace) -> int:
     from fcinv_core.crystal import read_structure
     from fcinv_core.files import sha256
     from fcinv_core.force_constants.phonopy_files import read_force_constants
-    from fcinv_core.simulation import simulate, write_simulation
+    from fcinv_core.qpath import chosen_path
+    from fcinv_core.simulation import simulate, summarise, write_simulation
 
     crystal = read_structure(arguments.structure)
     force_constants = read_force_constants(
@@ -83,7 +79,7 @@ def run(arguments: argparse.Namespace) -> int:
         supercell=supercell(arguments),
         born=arguments.born,
     )
-    path = _path(arguments, crystal)
+    path = chosen_path(crystal, arguments.path, arguments.points)
     _show(f"{path.n_points} q-points, {3 * crystal.n_sites} branches")
     simulation = simulate(
         force_constants,
@@ -99,47 +95,9 @@ def run(arguments: argparse.Namespace) -> int:
     }
     _show("writing files")
     files = write_simulation(simulation, arguments.out, provenance)
-    print(summary(simulation))
+    print(summarise(simulation))
     print(f"written to {arguments.out}: {', '.join(file.name for file in files)}")
     return 0
-
-
-def summary(simulation: Simulation) -> str:
-    """Return what was computed as lines for people, imaginary modes with the worst wave vector."""
-    from fcinv_core.simulation import gamma_energies
-    from fcinv_core.stability import TOLERANCE, judge
-
-    force_constants, grid = simulation.force_constants, simulation.grid
-    energies, direction = gamma_energies(force_constants)
-    at_gamma = " ".join(f"{abs(x) if abs(x) < TOLERANCE else x:.2f}" for x in energies)
-    powers = ("", " E", *(f" E^{k}" for k in range(2, 99)))
-    fwhm = " + ".join(f"{c:g}{e}" for c, e in zip(simulation.resolution.fwhm_coefficients, powers, strict=False))
-    lines = [
-        simulation.crystal.describe(),
-        f"{len(force_constants.first)} pairs of atoms from {force_constants.source}, "
-        + ("without Born charges" if force_constants.non_analytic is None else "with Born charges"),
-        f"energies at Γ{f' (along {direction})' if direction else ''}: {at_gamma} meV; "
-        f"highest on the path {simulation.energies.max():.2f} meV",
-        f"spectrum from {grid.minimum:g} to {grid.maximum:g} meV in {grid.n_bins} bins, FWHM {fwhm} meV",
-    ]
-    zone = judge(force_constants)
-    where, worst = ("in the zone", (zone.lowest, zone.worst_q))
-    if simulation.lowest[0] < zone.lowest:
-        where, worst = ("on the path", simulation.lowest)
-    if worst[0] < -TOLERANCE:
-        q = " ".join(f"{x:.4f}" for x in worst[1])
-        lines.append(f"WARNING: imaginary modes; the worst {where} is {-worst[0]:.2f} i meV at q = ({q})")
-    return "\n".join(lines)
-
-
-def _path(arguments: argparse.Namespace, crystal: Crystal) -> QPath:
-    from fcinv_core.qpath import named_path, path_from_file, standard_path
-
-    if arguments.path is None:
-        return standard_path(crystal, arguments.points)
-    if arguments.path.lower().endswith(".json"):
-        return path_from_file(crystal, Path(arguments.path), arguments.points)
-    return named_path(crystal, arguments.path, arguments.points)
 
 
 def _show(line: str) -> None:
