@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Set up if needed, then run style checks, types and all tests. `--slow` adds the slow tests; other arguments go
-# to pytest.
+# to pytest. FCINV_MANTID says whether plugins run on a real Mantid (real) or on the stand-in of the tests (standin).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 bash scripts/set_up.sh
+export FCINV_MANTID="${FCINV_MANTID:-standin}"
 
 selection=(-m "not slow")
 arguments=()

@@ -1,0 +1,1 @@
+"""Mantid's NeXus files: multidimensional events and histograms, experiments, histories, processed spectra."""
