@@ -154,6 +154,22 @@ def render(
     return spectra.reshape(*energies.shape[:-1], grid.n_bins)
 
 
+def unit_spectra(energies: FloatArray, grid: SpectralGrid, resolution: Resolution) -> NDArray[np.float32]:
+    """Return spectra with all modes alike, scaled so that one line alone has height 1 (at energy 0, in fine bins).
+
+    Parameters
+    ----------
+    energies
+        Shape (..., s): see `render`.
+
+    Returns
+    -------
+    Shape (..., n_bins).
+    """
+    height = math.sqrt(2 * math.pi) * float(resolution.sigma(np.zeros(1))[0])
+    return np.asarray(height * render(energies, grid, resolution), dtype=np.float32)
+
+
 #: Steps of the tabulated cumulative normal distribution in one standard deviation: linear interpolation is then
 #: off by 5e-7 at most, half the rounding of single precision.
 _STEPS = 256

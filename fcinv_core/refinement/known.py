@@ -1,0 +1,202 @@
+"""Counts of modes whose strengths are known up to a scale: their expectation, and the information in them."""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+
+from fcinv_core.crystal import FloatArray
+from fcinv_core.refinement.amplitudes import LEAST, cell_loss
+from fcinv_core.refinement.lines import SHAPE_SIGMA, Modes, add_derivatives, line_at, share_at
+from fcinv_core.refinement.measurement import Measurement
+from fcinv_core.refinement.noise import Noise
+from fcinv_core.refinement.scoring import Linearised
+
+#: Modes closer than this (meV) mix as degenerate ones: the divided difference is the derivative.
+_CLOSE = 0.1
+
+
+def expected_counts(
+    measurement: Measurement, modes: Modes, strength: FloatArray, weights: FloatArray
+) -> FloatArray:
+    """Return the expected counts of all cells, shape (k,), backgrounds apart.
+
+    Parameters
+    ----------
+    measurement, modes
+        Cells, and modes at the nodes.
+    strength
+        Shape (k,): exposure times scale.
+    weights
+        Shape (n_cuts, nodes, m): what multiplies each mode in each cut.
+    """
+    data, expected = measurement, np.empty(len(measurement.counts))
+    _expect(
+        modes, data.cut_bin, data.cut_start, data.energy, strength, data.mean, data.covariance, weights, expected
+    )
+    return expected
+
+
+def bin_losses(noise: Noise, expected: FloatArray) -> FloatArray:
+    """Return the negative log likelihood of every bin, shape (n_bins,), for expected counts (k,)."""
+    data = noise.measurement
+    losses = np.zeros(len(data.q))
+    _losses(data.cut_bin, data.cut_start, data.counts, data.variance, noise.excess, expected, losses)
+    return losses
+
+
+def linearised_counts(
+    noise: Noise,
+    modes: Modes,
+    strength: FloatArray,
+    weights: FloatArray,
+    damped: FloatArray,
+    pairs: FloatArray,
+    slopes: FloatArray,
+    backgrounds: FloatArray,
+    expected: FloatArray,
+    n_scales: int,
+) -> Linearised:
+    """Return loss, gradient and information.
+
+    Parameters are n force constants, the four of `lines.SHAPE`, ``n_scales`` logarithms (1: scale; 2: and the
+    factor of the Debye-Waller exponents), and a logarithm for each background.
+
+    Parameters
+    ----------
+    noise
+        The measurement and its scatter.
+    modes, strength, weights
+        See `expected_counts`.
+    damped
+        Shape (n_cuts, nodes, m): derivative of ``weights`` by the factor of the Debye-Waller exponents.
+    pairs
+        Shape (n_cuts, nodes, n_pairs, parts): twice the products of structure factors of modes s < s'.
+    slopes
+        Shape (n_bins, nodes m + nodes n_pairs parts, n): derivatives by the force constants of mode energies, mode
+        by mode, and of the matrix elements that mix the pairs of each node.
+    backgrounds
+        Shape (k, n_backgrounds): expected counts of each.
+    expected
+        Shape (k,): expected counts of everything.
+    n_scales
+        Number of scales.
+    """
+    data, root = noise.measurement, 1 / np.sqrt(noise.variance(expected))
+    residual = (np.maximum(expected, LEAST) - data.counts) * root
+    n_bins, n_slopes, n = slopes.shape
+    n_lines = modes.energies[0].size
+    p = n + 4 + n_scales + backgrounds.shape[1]
+    scores, informations = np.zeros((n_bins, p)), np.zeros((n_bins, p, p))
+    first_cut = np.searchsorted(data.cut_bin, np.arange(n_bins + 1))
+    for b in range(n_bins):
+        first, last = int(first_cut[b]), int(first_cut[b + 1])
+        cells = slice(int(data.cut_start[first]), int(data.cut_start[last]))
+        rows = np.zeros((cells.stop - cells.start, n_slopes + 6))
+        _fill_rows(
+            modes, b, first, last, data.cut_start, data.energy, strength, data.mean, data.covariance,
+            weights, damped, pairs, rows,
+        )  # fmt: skip
+        jacobian = np.empty((len(rows), p))
+        jacobian[:, :n] = rows[:, :n_slopes] @ slopes[b]
+        jacobian[:, n : n + 4 + n_scales] = rows[:, n_slopes : n_slopes + 4 + n_scales]
+        jacobian[:, n + 4 + n_scales :] = backgrounds[cells]
+        jacobian *= root[cells, None]
+        scores[b] = data.weight[b] * (jacobian.T @ residual[cells])
+        informations[b] = data.weight[b] * (jacobian.T @ jacobian)
+    of_energies = slopes[:, :n_lines].reshape(-1, n)
+    # A standard deviation of the line shape's parameters, or a factor e of the others, counts as a meV.
+    metric = np.diag(np.concatenate([np.zeros(n), 1 / np.square(SHAPE_SIGMA), np.ones(p - n - 4)]))
+    metric[:n, :n] = of_energies.T @ of_energies / len(of_energies)
+    return Linearised(
+        loss=float(data.weight @ bin_losses(noise, expected)),
+        gradient=scores.sum(axis=0),
+        information=informations.sum(axis=0),
+        scores=scores,
+        informations=informations,
+        metric=metric,
+    )
+
+
+@numba.njit(nogil=True, cache=True, error_model="numpy")
+def _expect(  # type: ignore[no-untyped-def]
+    modes, cut_bin, cut_start, energy, strength, mean, spread, weights, expected
+):
+    """Fill ``expected``; see `expected_counts`."""
+    _, per_bin, n_modes = modes.energies.shape
+    for c in range(len(cut_bin)):
+        b = cut_bin[c]
+        for cell in range(cut_start[c], cut_start[c + 1]):
+            total = 0.0
+            for k in range(per_bin):
+                for s in range(n_modes):
+                    factor = modes.strengths[b, k, s] * weights[c, k, s]
+                    if factor != 0.0:
+                        total += factor * share_at(modes, b, k, s, energy[cell], mean[cell], spread[cell])
+            expected[cell] = strength[cell] * total
+
+
+@numba.njit(nogil=True, cache=True, error_model="numpy")
+def _losses(cut_bin, cut_start, counts, variance, excess, expected, losses):  # type: ignore[no-untyped-def]
+    """Add the loss of every cell to its bin."""
+    for c in range(len(cut_bin)):
+        for cell in range(cut_start[c], cut_start[c + 1]):
+            losses[cut_bin[c]] += cell_loss(counts[cell], variance[cell], excess[cell], expected[cell])
+
+
+@numba.njit(nogil=True, cache=True, error_model="numpy")
+def _fill_rows(  # type: ignore[no-untyped-def]
+    modes, b, first_cut, last_cut, cut_start, energy, strength, mean, spread, weights, damped, pairs, rows
+):
+    """Fill the derivatives of the expected counts of one bin's cells; see `linearised_counts`.
+
+    Columns: energies of modes at nodes, mode by mode; mixing of pairs, node by node; `SHAPE`; scale; Debye-Waller.
+    """
+    _, per_bin, n_modes = modes.energies.shape
+    n_pairs, parts = pairs.shape[2], pairs.shape[3]
+    first_pair = n_modes * per_bin
+    shape = first_pair + per_bin * n_pairs * parts
+    turned, height, own = np.zeros(3), np.zeros(n_modes), np.zeros(n_modes)
+    start = cut_start[first_cut]
+    for c in range(first_cut, last_cut):
+        for cell in range(cut_start[c], cut_start[c + 1]):
+            row = rows[cell - start]
+            total, slope = 0.0, 0.0
+            for k in range(per_bin):
+                any_line = False
+                for s in range(n_modes):
+                    height[s], own[s] = 0.0, 0.0
+                    share, by_centre, by_variance, smeared = line_at(
+                        modes, b, k, s, energy[cell], mean[cell], spread[cell], turned
+                    )
+                    if share == 0.0 and by_centre == 0.0:
+                        continue
+                    any_line = True
+                    height[s] = modes.strengths[b, k, s] * share
+                    own[s] = add_derivatives(
+                        modes, b, k, s, mean[cell], turned, share, by_centre, by_variance, smeared,
+                        strength[cell] * weights[c, k, s], row, shape,
+                    )  # fmt: skip
+                    total += weights[c, k, s] * height[s]
+                    slope += damped[c, k, s] * height[s]
+                if not any_line or n_pairs == 0:
+                    continue
+                place = first_pair + k * n_pairs * parts
+                pair = 0
+                for s in range(n_modes):
+                    for t in range(s + 1, n_modes):
+                        if height[s] != 0.0 or height[t] != 0.0:
+                            one, other = modes.energies[b, k, s], modes.energies[b, k, t]
+                            if other - one < _CLOSE:
+                                middle = max(one + other, 0.1)
+                                divided = 0.5 * (own[s] + own[t]) / middle
+                            else:
+                                # Imaginary energies are negative numbers, and so are their squares.
+                                divided = (height[t] - height[s]) / (other * abs(other) - one * abs(one))
+                            for part in range(parts):
+                                row[place + pair * parts + part] = (
+                                    strength[cell] * pairs[c, k, pair, part] * divided
+                                )
+                        pair += 1
+            row[shape + 4] = strength[cell] * total
+            row[shape + 5] = strength[cell] * slope

@@ -1,0 +1,214 @@
+"""Lines of modes in energy bins: resolution and spread in q, with their derivatives."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numba
+import numpy as np
+
+from fcinv_core.crystal import FloatArray
+from fcinv_core.refinement.measurement import Measurement
+from fcinv_core.structure_factor.debye_waller import bose_occupation
+
+#: Parameters of the line shape and their units: logarithm of the factor of the width, its slope from the middle to
+#: the end of the energy range, shift in energy, logarithm of the factor of the spread in q.
+SHAPE = (
+    ("log_resolution_width", ""),
+    ("log_resolution_slope", ""),
+    ("energy_offset", "meV"),
+    ("log_q_spread", ""),
+)
+#: Standard deviations of their prior about 0. The elastic line calibrates energies of a spectrometer to a few
+#: hundredths of a meV; a shift of all energies is nearly what a change of force constants does.
+SHAPE_SIGMA = (0.2, 0.2, 0.05, 0.2)
+#: Beyond so many standard deviations a line is cut off.
+_REACH = 5.0
+#: Energy (meV) below which modes do not scatter more.
+_SOFTEST = 2.0
+#: Narrowest line, meV.
+_NARROWEST = 1e-3
+_ROOT_HALF = math.sqrt(0.5)
+_NORMAL = 1 / math.sqrt(2 * math.pi)
+
+
+class Modes(NamedTuple):
+    """Modes at the nodes of all bins, as compiled loops read them.
+
+    Attributes
+    ----------
+    energies
+        Shape (n_bins, nodes, m): meV.
+    strengths, strength_slopes
+        Shape (n_bins, nodes, m): weight, share of the node included, and its derivative by the mode's energy.
+    sigma, sigma_slope, place
+        Shape (n_bins, nodes, m): resolution at each mode, meV, its derivative by the energy, and where the mode
+        lies on the energy range, from -1 to 1.
+    gradient
+        Shape (n_bins, nodes, m, 3): slope of the branch in the bin's local frame, meV Å.
+    slopes
+        Shape (n_bins, nodes, 3, nodes): the gradient's derivatives by the energies, Å.
+    centre
+        Shape (n_bins, 3): mean of the nodes, local frame, 1/Å.
+    carried
+        Shape (n_bins, 3): variance that the nodes carry, 1/Å².
+    scalars
+        First edge and width of the energy bins, energy offset, factor of the spread's variance, added variance.
+    """
+
+    energies: FloatArray
+    strengths: FloatArray
+    strength_slopes: FloatArray
+    sigma: FloatArray
+    sigma_slope: FloatArray
+    place: FloatArray
+    gradient: FloatArray
+    slopes: FloatArray
+    centre: FloatArray
+    carried: FloatArray
+    scalars: tuple[float, float, float, float, float]
+
+
+def one_phonon_weights(energies: FloatArray, temperature: float) -> tuple[FloatArray, FloatArray]:
+    """Return (n + 1) / E of modes at energies (meV) of any shape, and its derivative by the energy.
+
+    Softer modes than `_SOFTEST` weigh as one of that energy: their lines are under the elastic line.
+    """
+    soft = energies < _SOFTEST
+    clipped = np.where(soft, _SOFTEST, energies)
+    step = 1e-4
+    low, weight, high = (
+        (1 + bose_occupation(energy, temperature)) / energy for energy in (clipped - step, clipped, clipped + step)
+    )
+    return np.asarray(weight), np.where(soft, 0.0, (high - low) / (2 * step))
+
+
+def place_modes(
+    measurement: Measurement,
+    energies: FloatArray,
+    strengths: FloatArray,
+    strength_slopes: FloatArray,
+    shape: FloatArray,
+    broadening: float,
+) -> Modes:
+    """Gather what lines need.
+
+    Parameters
+    ----------
+    measurement
+        Grid, resolution and nodes.
+    energies, strengths, strength_slopes
+        Shape (n_bins, nodes, m): mode energies (meV), weights, and their derivatives by the energies.
+    shape
+        Shape (4,): values of `SHAPE`.
+    broadening
+        Standard deviation (meV) that is added to all lines.
+    """
+    nodes, grid = measurement.nodes, measurement.grid
+
+    def sigma_at(energy: FloatArray) -> tuple[FloatArray, FloatArray]:
+        inside = np.clip(energy, max(grid.minimum, 0.0), grid.maximum)
+        place = 2 * inside / grid.maximum - 1
+        return measurement.resolution.sigma(inside) * np.exp(shape[0] + shape[1] * place), place
+
+    step = 1e-3
+    sigma, place = sigma_at(energies)
+    return Modes(
+        energies=energies,
+        strengths=strengths * nodes.shares[:, None],
+        strength_slopes=strength_slopes * nodes.shares[:, None],
+        sigma=sigma,
+        sigma_slope=(sigma_at(energies + step)[0] - sigma_at(energies - step)[0]) / (2 * step),
+        place=place,
+        gradient=np.ascontiguousarray(np.einsum("bkij,bjs->bksi", nodes.slopes, energies, optimize=True)),
+        slopes=nodes.slopes,
+        centre=np.einsum("k,bki->bi", nodes.shares, nodes.offsets),
+        carried=nodes.variance,
+        scalars=(grid.minimum, grid.width, float(shape[2]), math.exp(2 * shape[3]), broadening**2),
+    )
+
+
+@numba.njit(nogil=True, cache=True, error_model="numpy")
+def line_at(modes, b, k, s, energy, mean, spread, turned):  # type: ignore[no-untyped-def]
+    """Share of a mode in an energy bin, and what its derivatives are made of.
+
+    Returns the share (without strength), its derivatives by centre and by variance, and whether the spread in q
+    counts; ``turned`` gets the spread times the gradient.
+    """
+    minimum, width, offset, widening, broadening = modes.scalars
+    gradient, carried = modes.gradient[b, k, s], modes.carried[b]
+    g0, g1, g2 = gradient[0], gradient[1], gradient[2]
+    turned[0] = (widening * spread[0] - carried[0]) * g0 + widening * (spread[1] * g1 + spread[2] * g2)
+    turned[1] = (widening * spread[3] - carried[1]) * g1 + widening * (spread[1] * g0 + spread[4] * g2)
+    turned[2] = (widening * spread[5] - carried[2]) * g2 + widening * (spread[2] * g0 + spread[4] * g1)
+    smear = turned[0] * g0 + turned[1] * g1 + turned[2] * g2
+    smeared = smear > 0.0
+    deviation = math.sqrt(modes.sigma[b, k, s] ** 2 + broadening + (smear if smeared else 0.0))
+    deviation = max(deviation, _NARROWEST)
+    centre = modes.energies[b, k, s] + offset
+    for axis in range(3):
+        centre += gradient[axis] * (mean[axis] - modes.centre[b, axis])
+    low = (minimum + energy * width - centre) / deviation
+    high = low + width / deviation
+    if low > _REACH or high < -_REACH:
+        return 0.0, 0.0, 0.0, smeared
+    share = 0.5 * (math.erf(high * _ROOT_HALF) - math.erf(low * _ROOT_HALF))
+    density_low = _NORMAL * math.exp(-0.5 * low * low)
+    density_high = _NORMAL * math.exp(-0.5 * high * high)
+    by_centre = (density_low - density_high) / deviation
+    by_variance = (density_low * low - density_high * high) / (2 * deviation**2)
+    return share, by_centre, by_variance, smeared
+
+
+@numba.njit(nogil=True, cache=True, error_model="numpy")
+def share_at(modes, b, k, s, energy, mean, spread):  # type: ignore[no-untyped-def]
+    """Share of a mode in an energy bin; as `line_at`, without derivatives."""
+    minimum, width, offset, widening, broadening = modes.scalars
+    gradient, carried = modes.gradient[b, k, s], modes.carried[b]
+    g0, g1, g2 = gradient[0], gradient[1], gradient[2]
+    smear = (widening * spread[0] - carried[0]) * g0 * g0
+    smear += (widening * spread[3] - carried[1]) * g1 * g1
+    smear += (widening * spread[5] - carried[2]) * g2 * g2
+    smear += 2 * widening * (spread[1] * g0 * g1 + spread[2] * g0 * g2 + spread[4] * g1 * g2)
+    deviation = max(math.sqrt(modes.sigma[b, k, s] ** 2 + broadening + max(smear, 0.0)), _NARROWEST)
+    centre = modes.energies[b, k, s] + offset
+    for axis in range(3):
+        centre += gradient[axis] * (mean[axis] - modes.centre[b, axis])
+    low = (minimum + energy * width - centre) / deviation
+    high = low + width / deviation
+    if low > _REACH or high < -_REACH:
+        return 0.0
+    return 0.5 * (math.erf(high * _ROOT_HALF) - math.erf(low * _ROOT_HALF))
+
+
+@numba.njit(nogil=True, cache=True, error_model="numpy")
+def add_derivatives(  # type: ignore[no-untyped-def]
+    modes, b, k, s, mean, turned, share, by_centre, by_variance, smeared, amplitude, row, shape
+):
+    """Add the derivatives of a line times an amplitude to a row.
+
+    By the energy of mode s at node j they are added at s nodes + j, by `SHAPE` from ``shape`` on. Returns the
+    derivative by the mode's own energy, gradient held, for unit amplitude.
+    """
+    per_bin = modes.energies.shape[1]
+    strength, sigma = modes.strengths[b, k, s], modes.sigma[b, k, s]
+    own = strength * (by_centre + by_variance * 2 * sigma * modes.sigma_slope[b, k, s])
+    own += modes.strength_slopes[b, k, s] * share
+    row[s * per_bin + k] += own * amplitude
+    strength *= amplitude
+    total = 0.0
+    for axis in range(3):
+        gradient = modes.gradient[b, k, s, axis]
+        pull = by_centre * (mean[axis] - modes.centre[b, axis])
+        if smeared:
+            pull += by_variance * 2 * turned[axis]
+            total += (turned[axis] + modes.carried[b, axis] * gradient) * gradient
+        if pull != 0.0:
+            for j in range(per_bin):
+                row[s * per_bin + j] += strength * pull * modes.slopes[b, k, axis, j]
+    row[shape] += strength * by_variance * 2 * sigma**2
+    row[shape + 1] += strength * by_variance * 2 * sigma**2 * modes.place[b, k, s]
+    row[shape + 2] += strength * by_centre
+    row[shape + 3] += strength * by_variance * 2 * total
+    return own

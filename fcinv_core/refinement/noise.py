@@ -1,0 +1,78 @@
+"""The scatter of counts about what is expected: counting, and looks that differ more than a model can say."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import brentq
+
+from fcinv_core.crystal import FloatArray
+from fcinv_core.refinement.amplitudes import LEAST
+from fcinv_core.refinement.measurement import Measurement
+
+#: Cells of a spectrum at a sharp wavevector scatter by counting alone; coarse rounds treat them as so many looks.
+_LOOKS_OF_SPECTRUM = 60.0
+
+
+@dataclass(frozen=True, eq=False)
+class Noise:
+    """Variance of counts: m for a mean m, or the stated one, plus m² per_look / looks.
+
+    A cell averages a number of looks; each sees another part of a detector pixel, and in merged cuts another
+    structure factor. What the model does not know of that scatters its intensity by a relative variance per look.
+    Counts are then negative binomial.
+
+    Attributes
+    ----------
+    measurement
+        The measurement.
+    per_look
+        Relative variance of the intensity of one look.
+    """
+
+    measurement: Measurement
+    per_look: float = 0.0
+
+    @property
+    def excess(self) -> FloatArray:
+        """Relative variance of the intensity of each cell, shape (k,)."""
+        looks = self.measurement.looks
+        return self.per_look / np.where(np.isfinite(looks), looks, _LOOKS_OF_SPECTRUM)
+
+    def variance(self, expected: FloatArray) -> FloatArray:
+        """Return the variance of counts (k,) that are expected."""
+        mean = np.maximum(expected, LEAST)
+        stated = self.measurement.variance
+        return np.where(stated > 0, stated, mean + self.excess * mean**2)
+
+    def least(self, expected: FloatArray, n_parameters: float) -> float:
+        """Return the variance of a look with which chi2 of counts that are expected is what it should be."""
+        poisson = (self.measurement.variance == 0) & np.isfinite(self.measurement.looks)
+        if not poisson.any():
+            return 0.0
+        mean = np.maximum(expected, LEAST)[poisson]
+        square = (self.measurement.counts[poisson] - mean) ** 2
+        per_look = mean**2 / self.measurement.looks[poisson]
+        wanted = max(len(mean) - n_parameters, 1)
+
+        def surplus(variance: float) -> float:
+            return float((square / (mean + variance * per_look)).sum()) - wanted
+
+        if surplus(0.0) <= 0:
+            return 0.0
+        high = 1.0
+        while surplus(high) > 0 and high < 1e6:
+            high *= 4
+        return float(brentq(surplus, 0.0, high, rtol=1e-3)) if surplus(high) <= 0 else high
+
+
+def chi2_of_counting(measurement: Measurement, expected: FloatArray) -> tuple[float, float, float]:
+    """Return Pearson's chi2 by counting alone, and its mean and standard deviation if ``expected`` (k,) is true.
+
+    (n - m)² / m of a Poisson number n of mean m has the mean 1 and the variance 2 + 1 / m; of a Gaussian, 1 and 2.
+    """
+    variance = Noise(measurement).variance(expected)
+    found = float(((measurement.counts - expected) ** 2 / variance).sum())
+    spread = 2.0 + np.where(measurement.variance > 0, 0.0, 1 / variance)
+    return found, float(len(variance)), float(np.sqrt(spread.sum()))

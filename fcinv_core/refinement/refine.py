@@ -1,0 +1,195 @@
+"""Refinement of force constants: several starts, coarse to fine, and the posterior of the best."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from fcinv_core.crystal import FloatArray
+from fcinv_core.errors import InputError
+from fcinv_core.prior import Prior
+from fcinv_core.refinement.coherent import CoherentModel
+from fcinv_core.refinement.free import FreeModel
+from fcinv_core.refinement.measurement import Measurement
+from fcinv_core.refinement.noise import Noise
+from fcinv_core.refinement.posterior import overdispersion_of, posterior_of
+from fcinv_core.refinement.refined import AmplitudeModel, Fit, Refined
+from fcinv_core.refinement.scoring import GaussianPrior, Maximum, Model, maximise
+from fcinv_core.refinement.unit import UnitModel
+from fcinv_core.structure_factor.scattering_lengths import ScatteringLengths, natural_scattering_lengths
+
+#: Factors that are tried on every start: force fields are soft together.
+_SCALES = np.array([0.8, 0.9, 1.0, 1.1, 1.25, 1.4, 1.6, 1.8, 2.0])
+#: Rounds from coarse to fine: added width of lines (meV), steps, starts that go on.
+_ROUNDS = ((2.0, 12, 4), (1.0, 10, 3), (0.5, 10, 3), (0.2, 10, 2))
+#: Extra variance of a look relative to its squared intensity: from much, with which strong and weak cells count
+#: alike and maxima are few, to none.
+_PER_LOOK = (60.0, 20.0, 6.0, 2.0, 0.6, 0.2, 0.0)
+#: Misfit of bins, relative to what their information allows, up to which the extra variance is lowered:
+#: neighbouring bins have misfit in common, which this understates.
+_AGREEMENT = 0.7
+#: Starts closer than this share of the prior's sd (root mean square) are one.
+_SAME_START = 0.05
+
+
+@dataclass(frozen=True, eq=False)
+class RefineSettings:
+    """How a measurement is refined.
+
+    Attributes
+    ----------
+    model
+        Amplitude model.
+    max_starts
+        Starts that are followed.
+    first_width
+        Largest width (meV) added to lines in the coarse rounds; 0 for starts that lie near.
+    n_draws
+        Draws from the posterior.
+    reweight
+        Whether the draws get importance weights, at the cost of an evaluation each.
+    lengths
+        Scattering lengths for `coherent`; default: natural isotope mixtures.
+    seed
+        Of draws.
+    """
+
+    model: AmplitudeModel = "free"
+    max_starts: int = 4
+    first_width: float = 2.0
+    n_draws: int = 200
+    reweight: bool = True
+    lengths: ScatteringLengths | None = None
+    seed: int = 0
+
+
+def refine(
+    measurement: Measurement, prior: Prior, starts: FloatArray, settings: RefineSettings | None = None
+) -> Refined:
+    """Refine force constants against a measurement.
+
+    `coherent` starts where `free` ends.
+
+    Parameters
+    ----------
+    measurement
+        What was measured (`data_of_folded`, `data_of_spectrum`).
+    prior
+        Gaussian prior and dynamics of the crystal.
+    starts
+        Shape (k, n): force constants in FC order, eV/Å²: draws of a network, or of the prior. They are thinned out;
+        every start is also tried scaled as a whole, since force fields are soft together.
+    settings
+        Default: `RefineSettings()`.
+
+    Raises
+    ------
+    InputError
+        If the starts do not fit the prior, or an element has no scattering length.
+    """
+    settings = settings or RefineSettings()
+    starts = np.atleast_2d(np.asarray(starts, dtype=float))
+    if starts.shape[1] != prior.n_force_constants or not np.isfinite(starts).all():
+        raise InputError(
+            f"starts of {starts.shape[1]} force constants cannot be refined",
+            f"{prior.n_force_constants} finite numbers each were expected",
+            "give sets in the FC order of the prior",
+        )
+    # Matrices are small: threads of BLAS would only get in each other's way.
+    with threadpool_limits(1, user_api="blas"):
+        return _refined(measurement, prior, starts, settings)
+
+
+def _refined(measurement: Measurement, prior: Prior, starts: FloatArray, settings: RefineSettings) -> Refined:
+    model: Model = (
+        UnitModel(measurement, prior) if settings.model == "unit" else FreeModel(measurement.merged(), prior)
+    )
+    fits = _from_coarse_to_fine(model, model.prior_of(prior), starts, settings)
+    best = fits[0][1]
+    if settings.model == "coherent":
+        lengths = settings.lengths or natural_scattering_lengths(measurement.crystal)
+        coherent = CoherentModel(measurement, prior, lengths)
+        fits = [(start, _coherent_from(coherent, prior, found)) for start, found in fits[:1]]
+        model, best = coherent, fits[0][1]
+    gaussian = model.prior_of(prior)
+    best = _with_least_excess(model, gaussian, best)
+    return posterior_of(
+        model,
+        gaussian,
+        best,
+        tuple(
+            Fit(start, end.parameters[: len(start)], 2 * end.at.loss, 2 * end.objective, end.converged)
+            for start, end in fits
+        ),
+        n_draws=settings.n_draws,
+        reweight=settings.reweight,
+        seed=settings.seed,
+    )
+
+
+def _from_coarse_to_fine(
+    model: Model, prior: GaussianPrior, starts: FloatArray, settings: RefineSettings
+) -> list[tuple[FloatArray, Maximum]]:
+    """Follow the best starts through rounds of narrower and narrower lines; best first."""
+    n = starts.shape[1]
+    rounds = [one for one in _ROUNDS if one[0] <= settings.first_width]
+    scales = _SCALES if rounds else np.ones(1)
+    model.noise = Noise(model.measurement, _PER_LOOK[0])
+    candidates = []
+    for start in _distinct(starts, prior.sigma[:n], settings.max_starts):
+        for scaled in scales[:, None] * start:
+            parameters = np.append(scaled, prior.mean[n:])
+            candidates.append((model.loss(parameters, rounds[0][0] if rounds else 0.0), start, parameters))
+    candidates.sort(key=lambda candidate: candidate[0])
+    running = [(start, parameters) for _, start, parameters in candidates[: settings.max_starts]]
+    for width, steps, survivors in rounds:
+        ends = [
+            (start, maximise(model, prior, parameters, broadening=width, tolerance=0.3, max_steps=steps))
+            for start, parameters in running
+        ]
+        ends.sort(key=lambda end: end[1].objective)
+        running = [(start, end.parameters) for start, end in ends[:survivors]]
+    final = [(start, maximise(model, prior, parameters, tolerance=0.1)) for start, parameters in running]
+    return sorted(final, key=lambda end: end[1].objective)
+
+
+def _distinct(starts: FloatArray, sigma: FloatArray, n: int) -> FloatArray:
+    """Pick up to n starts that lie far from each other, the first one first."""
+    scaled = starts / sigma
+    chosen = [0]
+    distance = np.sqrt(((scaled - scaled[0]) ** 2).mean(axis=1))
+    while len(chosen) < n and distance.max() > _SAME_START:
+        chosen.append(int(distance.argmax()))
+        distance = np.minimum(distance, np.sqrt(((scaled - scaled[chosen[-1]]) ** 2).mean(axis=1)))
+    return np.asarray(starts[chosen])
+
+
+def _coherent_from(model: CoherentModel, prior: Prior, found: Maximum) -> Maximum:
+    """Fit structure factors from where free amplitudes ended, with the thermal displacements that belong there."""
+    gaussian, n = model.prior_of(prior), prior.n_force_constants
+    parameters = np.append(found.parameters[:n], gaussian.mean[n:])
+    model.noise = Noise(model.measurement, _PER_LOOK[0])
+    for width in (_ROUNDS[-1][0], 0.0):
+        model.set_reference(parameters[:n])
+        end = maximise(model, gaussian, parameters, broadening=width, tolerance=0.1, max_steps=20)
+        parameters = end.parameters
+    return end
+
+
+def _with_least_excess(model: Model, prior: GaussianPrior, found: Maximum) -> Maximum:
+    """Lower the extra variance as far as counts and the agreement of bins allow, and follow the maximum."""
+    if not np.isfinite(model.measurement.looks).any():
+        model.noise = Noise(model.measurement)
+        return maximise(model, prior, found.parameters, tolerance=1e-3)
+    for per_look in _PER_LOOK[1:]:
+        used = model.noise
+        model.noise = Noise(model.measurement, per_look)
+        trial = maximise(model, prior, found.parameters)
+        least = model.noise.least(model.expected(trial.parameters), model.n_free_amplitudes + len(prior.mean))
+        if overdispersion_of(trial.at, prior)[0] > _AGREEMENT or least > per_look:
+            model.noise = used
+            break
+        found = trial
+    return found

@@ -1,0 +1,96 @@
+"""A line in a cell is the average of lines over the wavevectors of that cell."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.special import ndtr
+
+from fcinv_core.crystal import FloatArray
+from fcinv_core.prior import Prior
+from fcinv_core.refinement.branches import Branches
+from fcinv_core.refinement.known import expected_counts
+from fcinv_core.refinement.lines import place_modes
+from fcinv_core.refinement.measurement import Measurement
+from fcinv_core.refinement.nodes import single_nodes, spread_nodes
+from fcinv_core.spectrum import Resolution, SpectralGrid
+
+#: Centres of bins: on a line of degenerate branches, general, and near the zone boundary.
+CENTRES = np.array([[0.2, 0, 0.2], [0.23, 0.11, -0.31], [0.42, 0.05, 0.45]])
+SPREAD = np.array([0.037, 0.045, 0.042])
+
+
+def measurement(prior: Prior, sharp: bool) -> Measurement:
+    """Three bins, all cells covered, with a spread in q or without."""
+    grid = SpectralGrid(2.0, 30.0, 56)
+    n_bins, k = len(CENTRES), len(CENTRES) * grid.n_bins
+    variance = np.broadcast_to(SPREAD**2, (n_bins, 3))
+    covariance = np.zeros((k, 6))
+    if not sharp:
+        covariance[:, [0, 3, 5]] = SPREAD**2
+    return Measurement(
+        crystal=prior.crystal,
+        q=CENTRES,
+        directions=None,
+        axes=np.broadcast_to(np.eye(3), (n_bins, 3, 3)),
+        grid=grid,
+        resolution=Resolution((0.99, -0.021)),
+        zones=np.zeros((n_bins, 3), dtype=np.int64),
+        cut_bin=np.arange(n_bins),
+        cut_start=np.arange(n_bins + 1) * grid.n_bins,
+        energy=np.tile(np.arange(grid.n_bins), n_bins),
+        counts=np.zeros(k),
+        variance=np.zeros(k),
+        exposure=np.ones(k),
+        background=np.ones(k),
+        fixed=np.zeros(k),
+        per_intensity=np.ones(k),
+        q_squared=np.ones(k),
+        looks=np.ones(k),
+        mean=np.zeros((k, 3)),
+        covariance=covariance,
+        weight=np.ones(n_bins),
+        temperature=0.0,
+        nodes=single_nodes(n_bins) if sharp else spread_nodes(np.zeros((n_bins, 3)), variance),
+    )
+
+
+def spectra(prior: Prior, data: Measurement) -> FloatArray:
+    branches = Branches.of(prior.dynamics(data.node_q.reshape(-1, 3)))
+    energies = branches.energies(prior.mean).reshape(len(data.q), data.nodes.per_bin, -1)
+    equal = np.ones_like(energies)
+    modes = place_modes(data, energies, equal, np.zeros_like(equal), np.zeros(4), 0.0)
+    weights = np.ones((len(data.q), data.nodes.per_bin, energies.shape[-1]))
+    return expected_counts(data, modes, data.exposure, weights).reshape(len(data.q), -1)
+
+
+def averaged(prior: Prior, data: Measurement, n: int) -> FloatArray:
+    """The plain average over many wavevectors."""
+    rng = np.random.default_rng(3)
+    offsets = rng.standard_normal((n, 3)) * SPREAD
+    offsets = np.concatenate([offsets, -offsets])
+    to_fractions = np.linalg.inv(prior.crystal.reciprocal_lattice)
+    found = []
+    for q in data.q:
+        energies = prior.dynamics(q + offsets @ to_fractions).energies(prior.mean, threads=1).ravel()
+        place = (data.grid.edges[:, None] - energies) / data.resolution.sigma(energies)
+        found.append(np.diff(ndtr(place), axis=0).sum(axis=1) / len(offsets))
+    return np.array(found)
+
+
+def test_a_sharp_bin_holds_plain_lines(aluminium_prior: Prior) -> None:
+    data = measurement(aluminium_prior, sharp=True)
+    energies = aluminium_prior.dynamics(data.q).energies(aluminium_prior.mean)
+    place = (data.grid.edges[:, None] - energies[:, None, :]) / data.resolution.sigma(energies)[:, None, :]
+    np.testing.assert_allclose(spectra(aluminium_prior, data), np.diff(ndtr(place), axis=1).sum(axis=2), atol=1e-6)
+
+
+def test_nodes_average_over_the_wavevectors_of_a_bin(aluminium_prior: Prior) -> None:
+    data = measurement(aluminium_prior, sharp=False)
+    found, plain = spectra(aluminium_prior, data), averaged(aluminium_prior, data, 3000)
+    centres = data.grid.centres
+    # Without the spread spectra differ by half of their area, so that these bounds say something.
+    sharp = spectra(aluminium_prior, measurement(aluminium_prior, sharp=True))
+    for one, other, line in zip(found, plain, sharp, strict=True):
+        assert np.abs(one - other).sum() < 0.1 * other.sum()
+        assert np.abs(line - other).sum() > 3 * np.abs(one - other).sum()
+        assert abs(one @ centres / one.sum() - other @ centres / other.sum()) < 0.05
