@@ -25,12 +25,17 @@ The usual order of work:
     fcinv ensemble POSCAR --out fcs/                        how far force fields disagree on the crystal
     fcinv generate POSCAR --force-constants fcs/ --out training.h5
                                                             spectra that a network learns the inversion from
+    fcinv train training.h5 --out MODEL_DIR                 the network
     fcinv virtual --structure POSCAR --force-constants FILE --instrument ARCS ... --out EVENTS.nxs
                                                             try a measurement before it is made
     fcinv check EVENTS.nxs --structure POSCAR               orientation, elastic line, powder lines, coverage
     fcinv fold EVENTS.nxs --structure POSCAR --out folded.nxs
                                                             I(q, E) in one Brillouin zone, errors, zone classes
+    fcinv invert folded.nxs --model MODEL_DIR --out RESULT_DIR
+                                                            force constants with uncertainties, a verdict, a report
 
+`fcinv mantid-setup` makes Mantid load all of this as algorithms.
+`fcinv demo --out DIR` goes through all of it on germanium, with what comes with fcinv.
 `fcinv COMMAND --help` says what a command reads, writes and can be told."""
 
 
@@ -74,7 +79,18 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command line."""
-    from fcinv_core.cli import check, ensemble, fold, generate, simulate, virtual
+    from fcinv_core.cli import (
+        check,
+        demo,
+        ensemble,
+        fold,
+        generate,
+        invert,
+        mantid_setup,
+        simulate,
+        train,
+        virtual,
+    )
 
     parser = argparse.ArgumentParser(
         prog="fcinv",
@@ -84,6 +100,6 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"fcinv {__version__}")
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND")
-    for command in (simulate, ensemble, generate, virtual, check, fold):
+    for command in (simulate, ensemble, generate, train, virtual, check, fold, invert, demo, mantid_setup):
         command.add_parser(subparsers)
     return parser

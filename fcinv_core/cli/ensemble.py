@@ -10,21 +10,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from fcinv_core.crystal import read_structure
 from fcinv_core.errors import InputError
-from fcinv_core.potentials.configuration import (
-    FAMILIES,
-    EnsembleConfig,
-    check_config,
-    read_ensemble_config,
-    shipped_config,
-)
-from fcinv_core.potentials.ensemble import run_ensemble
-from fcinv_core.potentials.environments import set_up_environments
-from fcinv_core.potentials.job import obstacle
-from fcinv_core.work_units import unit_map
+
+if TYPE_CHECKING:
+    from fcinv_core.potentials.configuration import EnsembleConfig
 
 DESCRIPTION = """\
 Compute the force constants of a crystal with many universal machine-learned force fields. Their spread says
@@ -45,7 +36,6 @@ kept. A member that cannot run is left out, and the reason is said."""
 
 def add_parser(subparsers: Any) -> None:
     """Add ``fcinv ensemble`` to the command line."""
-    made = [name for name, family in FAMILIES.items() if family.own_environment]
     parser: argparse.ArgumentParser = subparsers.add_parser(
         "ensemble",
         help="force constants of a crystal from an ensemble of universal force fields",
@@ -105,7 +95,7 @@ def add_parser(subparsers: Any) -> None:
         "--setup",
         nargs="+",
         metavar="FAMILY",
-        help=f"make the environments of these families ({', '.join(made)}); needs the network. They go into "
+        help="make the environments of these families, such as chgnet sevennet; needs the network. They go into "
         "$FCINV_ENVIRONMENTS, or the user's data directory. On a machine without a GPU, "
         "PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu spares gigabytes",
     )
@@ -119,6 +109,11 @@ def run(arguments: argparse.Namespace) -> int:
     InputError
         If an input cannot be used.
     """
+    from fcinv_core.crystal import read_structure
+    from fcinv_core.potentials.ensemble import run_ensemble
+    from fcinv_core.potentials.environments import set_up_environments
+    from fcinv_core.work_units import unit_map
+
     if arguments.setup:
         set_up_environments(arguments.setup, say)
         if arguments.structure is None and not arguments.list:
@@ -146,6 +141,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 def configuration(arguments: argparse.Namespace) -> EnsembleConfig:
     """Return the configuration of the file that is named, or the shipped one, changed as the options say."""
+    from fcinv_core.potentials.configuration import check_config, read_ensemble_config, shipped_config
+
     config = shipped_config() if arguments.config is None else read_ensemble_config(arguments.config)
     if arguments.members:
         config = config.select(arguments.members)
@@ -158,6 +155,8 @@ def configuration(arguments: argparse.Namespace) -> EnsembleConfig:
 
 def list_members(config: EnsembleConfig) -> None:
     """Print the members of an ensemble and whether each can run."""
+    from fcinv_core.potentials.job import obstacle
+
     print(f"the shipped configuration is {resources.files('fcinv_core.potentials') / 'ensemble.toml'}")
     width = max(len(member.label) for member in config.members)
     for member in config.members:
