@@ -17,6 +17,8 @@ from fcinv_core.errors import InputError
 
 #: Number of points along a path unless asked otherwise.
 DEFAULT_POINTS = 201
+#: Number of points along a path for folding: bins about as long as they are wide, with more counts in each.
+FOLD_POINTS = 101
 
 #: More points along a path than this are a mistake.
 _MOST_POINTS = 10_000

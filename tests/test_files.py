@@ -10,7 +10,13 @@ from pathlib import Path
 import pytest
 
 from fcinv_core.errors import InputError
-from fcinv_core.files import replace_when_complete, sha256, write_text
+from fcinv_core.files import (
+    check_replaceable,
+    replace_folder_when_complete,
+    replace_when_complete,
+    sha256,
+    write_text,
+)
 
 
 def test_an_error_is_one_sentence_with_what_why_and_what_to_do() -> None:
@@ -88,3 +94,36 @@ def test_a_folder_in_the_place_of_the_file_is_refused_before_the_work(tmp_path: 
 def test_sha256_is_that_of_the_content(tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(b"phonon" * 100_000)
     assert sha256(tmp_path / "x") == hashlib.sha256(b"phonon" * 100_000).hexdigest()
+
+
+def test_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:
+    folder = tmp_path / "result"
+
+    def fail() -> None:
+        with replace_folder_when_complete(folder, "mark") as temporary:
+            (temporary / "mark").write_text("half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert list(tmp_path.iterdir()) == []
+    with replace_folder_when_complete(folder, "mark") as temporary:
+        (temporary / "mark").write_text("first")
+        assert not folder.exists()
+    with pytest.raises(RuntimeError):
+        fail()
+    assert (folder / "mark").read_text() == "first"
+    with replace_folder_when_complete(folder, "mark") as temporary:
+        (temporary / "mark").write_text("second")
+    assert (folder / "mark").read_text() == "second"
+    assert [path.name for path in tmp_path.iterdir()] == ["result"]
+
+
+def test_folder_of_something_else_is_not_replaced(tmp_path: Path) -> None:
+    (tmp_path / "other").write_text("mine")
+    for taken in (tmp_path, tmp_path / "other"):
+        with pytest.raises(InputError, match="cannot be written"):
+            check_replaceable(taken, "mark")
+    (tmp_path / "empty").mkdir()
+    check_replaceable(tmp_path / "empty", "mark")
+    check_replaceable(tmp_path / "new", "mark")

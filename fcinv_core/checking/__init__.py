@@ -2,6 +2,6 @@
 
 from fcinv_core.checking.check import Check, check_events
 from fcinv_core.checking.page import write_check
-from fcinv_core.checking.verdict import Finding, Status
+from fcinv_core.verdict import Finding, Status
 
 __all__ = ["Check", "Finding", "Status", "check_events", "write_check"]

@@ -9,9 +9,9 @@ from numpy.typing import ArrayLike
 from scipy.spatial.transform import Rotation
 
 from fcinv_core.checking.elastic_map import ElasticBackground, ElasticMap
-from fcinv_core.checking.verdict import Finding, Status
 from fcinv_core.crystal import FloatArray, IntArray
 from fcinv_core.events.experiment import BoolArray
+from fcinv_core.verdict import Finding, Status
 
 #: Most peaks that are kept, the strongest first, and those that weigh less than this share of the third strongest.
 _MOST_PEAKS, _WEAKEST = 400, 2e-3

@@ -8,8 +8,8 @@ import numpy as np
 
 from fcinv_core.checking.bragg import Peaks, nearest_reflections
 from fcinv_core.checking.elastic_line import ElasticLine
-from fcinv_core.checking.verdict import Finding, Status
 from fcinv_core.crystal import FloatArray
+from fcinv_core.verdict import Finding, Status
 
 _N_RADII, _N_ENERGIES = 20, 80
 #: A tail ends where intensity near a reflection is less than this many times that around it.

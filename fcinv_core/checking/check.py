@@ -27,11 +27,11 @@ from fcinv_core.checking.equivalence import Agreement, RegionSums, judge_agreeme
 from fcinv_core.checking.exposure import points_per_pixel, trajectory_energies, trajectory_points
 from fcinv_core.checking.geometry import Geometry
 from fcinv_core.checking.powder_lines import PowderHistogram, PowderPattern, judge_powder_lines
-from fcinv_core.checking.verdict import Finding, Status, worst
 from fcinv_core.crystal import Crystal, FloatArray, IntArray
 from fcinv_core.errors import InputError
 from fcinv_core.events import EventChunk, EventSource, q_from_detectors
 from fcinv_core.folding.orientation import find_setting, laue_operations
+from fcinv_core.verdict import Finding, Status, worst
 
 #: Told what is being done and which share of it is done.
 Progress = Callable[[str, float], None]

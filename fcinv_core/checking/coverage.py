@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fcinv_core.checking.verdict import Finding, Status
 from fcinv_core.crystal import FloatArray, IntArray
+from fcinv_core.verdict import Finding, Status
 
 _Q_BIN, _N_ENERGIES = 0.1, 40
 #: Divisions of the primitive reciprocal basis, and energy windows, for the share of the zone.

@@ -10,9 +10,9 @@ from scipy.optimize import least_squares
 from scipy.special import ndtr
 
 from fcinv_core.checking.geometry import Geometry, PlacedEvents
-from fcinv_core.checking.verdict import Finding, Status
 from fcinv_core.crystal import FloatArray, IntArray
 from fcinv_core.events import EventChunk, EventSource
+from fcinv_core.verdict import Finding, Status
 
 #: FWHM of a Gaussian over its standard deviation.
 FWHM = float(np.sqrt(8 * np.log(2)))

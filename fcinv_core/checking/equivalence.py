@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from fcinv_core.checking.bragg import shortest_vector
-from fcinv_core.checking.verdict import Finding, Status
 from fcinv_core.crystal import Crystal, FloatArray, IntArray
+from fcinv_core.verdict import Finding, Status
 
 #: Distance between centres of regions to aim at, 1/Å.
 _SPACING = 0.45

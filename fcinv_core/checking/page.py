@@ -13,9 +13,9 @@ from scipy.special import ndtr
 
 from fcinv_core.checking.check import Check
 from fcinv_core.checking.elastic_line import FWHM, Line
-from fcinv_core.checking.verdict import Status
 from fcinv_core.files import write_text
 from fcinv_core.plotting import COLOUR_MAP, LINE_COLOUR, NO_DATA_COLOUR, material_title, new_figure, save_figure
+from fcinv_core.verdict import Status
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,8 +8,8 @@ import numpy as np
 
 from fcinv_core.checking.elastic_map import ElasticBackground, ElasticMap
 from fcinv_core.checking.geometry import Geometry
-from fcinv_core.checking.verdict import Finding, Status
 from fcinv_core.crystal import FloatArray, IntArray
+from fcinv_core.verdict import Finding, Status
 
 #: Lattice spacings of aluminium's lines 111, 200, 220, 311, 222, 400, 331, 420 (a = 4.0496 Å, ICDD 4-787).
 ALUMINIUM = tuple(

@@ -50,7 +50,7 @@ def add_parser(subparsers: Any) -> None:
         help="phonopy_params.yaml, FORCE_CONSTANTS, force_constants.hdf5 or FORCE_SETS",
     )
     add_force_constant_options(parser)
-    add("--instrument", required=True, metavar="NAME", help="ARCS, SEQUOIA, CNCS, HYSPEC or MERLIN")
+    add("--instrument", required=True, metavar="NAME", help="ARCS, SEQUOIA, CNCS, HYSPEC, MERLIN or LET")
     add("--ei", type=float, required=True, metavar="MEV", help="incident energy, meV")
     add("--temperature", type=float, required=True, metavar="K", help="temperature of the sample, K")
     add("--psi", required=True, metavar="FIRST,LAST,STEP", help="goniometer angles, degrees; or one angle")

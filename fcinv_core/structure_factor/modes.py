@@ -95,13 +95,7 @@ def mesh_modes(fcs: ForceConstants, spacing: float = MESH_SPACING) -> MeshModes:
         If the spacing is not positive, or the crystal is unstable: more than 0.5 % of the modes are imaginary.
     """
     crystal = fcs.crystal
-    if not spacing > 0:
-        raise InputError(f"{spacing} 1/Å is not a mesh spacing", "it must be positive", "try 0.1")
-    lengths = np.linalg.norm(crystal.reciprocal_lattice, axis=1)
-    # With an even number of points, half a step off 0, the mesh misses Γ and is its own mirror image.
-    axes = [(np.arange(n) + 0.5) / n - 0.5 for n in 2 * np.ceil(lengths / (2 * spacing)).astype(int)]
-    points = np.array(list(itertools.product(*axes)))
-    points = points[: len(points) // 2]  # the second half is minus the first, backwards
+    points = shifted_mesh(crystal, spacing)
     weights = np.full(len(points), 1 / len(points))
 
     size = max(1, 2_000_000 // (3 * crystal.n_sites) ** 2)
@@ -117,6 +111,30 @@ def mesh_modes(fcs: ForceConstants, spacing: float = MESH_SPACING) -> MeshModes:
             "thermal displacements exist for a stable crystal only: use other force constants",
         )
     return MeshModes(crystal, weights, modes)
+
+
+def shifted_mesh(crystal: Crystal, spacing: float) -> FloatArray:
+    """Return one of each pair q, -q of an even mesh half a step off Γ, shape (n, 3), fractions in (-1/2, 1/2).
+
+    Parameters
+    ----------
+    crystal
+        The crystal.
+    spacing
+        Largest distance of mesh points along each reciprocal basis vector, 1/Å.
+
+    Raises
+    ------
+    InputError
+        If the spacing is not positive.
+    """
+    if not spacing > 0:
+        raise InputError(f"{spacing} 1/Å is not a mesh spacing", "it must be positive", "try 0.1")
+    lengths = np.linalg.norm(crystal.reciprocal_lattice, axis=1)
+    # With an even number of points, half a step off 0, the mesh misses Γ and is its own mirror image.
+    axes = [(np.arange(n) + 0.5) / n - 0.5 for n in 2 * np.ceil(lengths / (2 * spacing)).astype(int)]
+    points = np.array(list(itertools.product(*axes)))
+    return points[: len(points) // 2]  # the second half is minus the first, backwards
 
 
 def site_images(crystal: Crystal) -> IntArray:

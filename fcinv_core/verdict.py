@@ -1,4 +1,4 @@
-"""The verdict of a check: ok, look or bad, with one sentence that says the number and what to do."""
+"""Verdicts: ok, look or bad, with one sentence that says the number and what to do."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 
 class Status(StrEnum):
-    """How a check came out, from best to worst."""
+    """How something came out, from best to worst."""
 
     OK = "ok"
     LOOK = "look"
@@ -18,14 +18,14 @@ class Status(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """What one check found.
+    """What one look at a measurement or at a result found.
 
     Attributes
     ----------
     name
         What was checked, such as "orientation".
     status
-        ok, look (a person should), or bad (do not fold before it is mended).
+        ok, look (a person should), or bad (do not go on before it is mended).
     sentence
         The number, and what to do.
     numbers

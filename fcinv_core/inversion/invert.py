@@ -1,0 +1,262 @@
+"""The main job: from a folded measurement and a trained model to force constants, checked and judged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fcinv_core.crystal import FloatArray
+from fcinv_core.derived.bands import Band, band
+from fcinv_core.derived.quantities import ROOM_TEMPERATURE, derive
+from fcinv_core.errors import InputError
+from fcinv_core.folding.folded import BoolArray, Folded
+from fcinv_core.inversion.inversion import FEW_DRAWS, Inversion, Method, NetworkPart
+from fcinv_core.inversion.judgement import judge_inversion
+from fcinv_core.inversion.matching import check_measurement, strain_between
+from fcinv_core.prior import Prior
+from fcinv_core.qpath import QPath
+from fcinv_core.refinement.measurement import data_of_folded
+from fcinv_core.refinement.refine import RefineSettings, refine
+from fcinv_core.refinement.refined import AmplitudeModel, Refined
+from fcinv_core.spectrum import Resolution
+
+#: Draws of the prior that its dispersion is judged by.
+_PRIOR_DRAWS = 200
+#: Draws of a network that are refined beside its mean; each costs seconds.
+_NETWORK_STARTS = 2
+#: Energy resolution of a direct-geometry spectrometer that nothing is known of: FWHM over incident energy at the
+#: elastic line, and its fall up to the incident energy.
+_WIDTH, _FALL = 0.03, 0.75
+
+if TYPE_CHECKING:
+    from fcinv_core.networks.model import Model
+
+#: Told what is being done.
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class InversionSettings:
+    """What a user can choose about an inversion; see `fcinv invert --help`.
+
+    Attributes
+    ----------
+    method
+        "network", "refine" or "fit".
+    amplitudes
+        Where the refinement takes the weights of modes from: "unit", "free" or "coherent".
+    n_draws
+        Draws from the posterior.
+    seed
+        Of all that is drawn.
+    temperature
+        K; default: that of the runs.
+    elastic_cut
+        Energy bins within this energy of zero are left out, meV; default: three FWHM of the elastic line.
+    window
+        Energies that take part, meV; default: all.
+    resolution
+        Expected energy resolution; by default 3 % of the incident energy at the elastic line, a quarter of that at
+        full energy loss. Its width and slope are refined.
+    """
+
+    method: Method = "refine"
+    amplitudes: AmplitudeModel = "free"
+    n_draws: int = 300
+    seed: int = 0
+    temperature: float | None = None
+    elastic_cut: float | None = None
+    window: tuple[float, float] | None = None
+    resolution: Resolution | None = None
+
+
+def invert(
+    folded: Folded,
+    keep: BoolArray,
+    model: Model,
+    settings: InversionSettings | None = None,
+    *,
+    provenance: Mapping[str, Any] | None = None,
+    say: Say = lambda sentence: None,
+) -> Inversion:
+    """Find the force constants that a measurement says a crystal has.
+
+    Parameters
+    ----------
+    folded
+        The measurement, along a path.
+    keep
+        Shape (k,): cells of ``folded.cells`` that take part (`read_folded`, `Folded.select`).
+    model
+        A trained model of the crystal, with its prior.
+    settings
+        Default: `InversionSettings()`.
+    provenance
+        What the caller knows of where everything comes from, plain content for JSON.
+    say
+        Told what is being done.
+
+    Raises
+    ------
+    InputError
+        If the measurement is of another crystal or along another path than the model's, or holds nothing that can
+        be inverted.
+    """
+    chosen = InversionSettings() if settings is None else settings
+    if chosen.n_draws < 2:
+        raise InputError(f"{chosen.n_draws} draws", "an uncertainty needs at least two", "ask for some hundreds")
+    prior = model.prior
+    strain = strain_between(folded.bins.crystal, prior.crystal)
+    if chosen.window is not None:
+        keep = keep & folded.grid_bins(0.0, chosen.window)[folded.cells.energy]
+    check_measurement(folded, keep)
+    path = folded.bins.path
+    assert path is not None  # checked
+    dynamics = prior.dynamics(path.q, path.direction)
+
+    network = None
+    if chosen.method != "fit":
+        say("the network looks at the measurement")
+        found = folded.intensity(keep)
+        answer = model.draw(
+            found.counts, found.exposure_in_counts, chosen.n_draws, chosen.seed, path=path, grid=folded.grid
+        )
+        energies = dynamics.energies(np.vstack([answer.draws.mean(axis=0), answer.draws]))
+        network = NetworkPart(answer, model.qpath, model.grid, band(energies[0], energies[1:]))
+    refined = None
+    if chosen.method != "network":
+        say(f"refining {prior.n_force_constants} force constants")
+        refined = _refine(folded, keep, prior, _starts(prior, network), chosen)
+
+    values, covariance, draws = _answer(network, refined, chosen)
+    say("deriving what follows from them")
+    temperature = _temperature(folded, chosen)
+    kelvin = ROOM_TEMPERATURE if temperature is None else temperature
+    inversion = Inversion(
+        folded=folded,
+        keep=keep,
+        prior=prior,
+        strain=strain,
+        method=chosen.method,
+        values=values,
+        sigma=np.sqrt(np.diag(covariance)),
+        covariance=covariance,
+        draws=draws,
+        network=network,
+        refined=refined,
+        derived=derive(prior, folded.bins.crystal, path, values, draws, kelvin),
+        prior_energies=_prior_band(prior, path, chosen.seed),
+    )
+    return replace(
+        inversion,
+        findings=judge_inversion(inversion),
+        provenance={**(provenance or {}), "settings": asdict(chosen)},
+        assumptions=_assumptions(inversion, chosen, temperature),
+    )
+
+
+def _refine(
+    folded: Folded, keep: BoolArray, prior: Prior, starts: FloatArray, settings: InversionSettings
+) -> Refined:
+    data = data_of_folded(
+        folded,
+        keep,
+        _resolution(folded) if settings.resolution is None else settings.resolution,
+        elastic_cut=settings.elastic_cut,
+        temperature=settings.temperature,
+    )
+    return refine(
+        data,
+        prior,
+        starts,
+        RefineSettings(model=settings.amplitudes, n_draws=settings.n_draws, seed=settings.seed),
+    )
+
+
+def _answer(
+    network: NetworkPart | None, refined: Refined | None, settings: InversionSettings
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Values (n,), covariance (n, n) and equally likely draws (d, n) of the best answer there is."""
+    if refined is not None:
+        few = refined.effective_sample_size < FEW_DRAWS * len(refined.draws)
+        draws = refined.draws if few else refined.resampled(settings.n_draws, settings.seed)
+        return refined.values, refined.covariance, draws
+    assert network is not None  # one of the two has been asked
+    return network.values, np.cov(network.answer.draws, rowvar=False), network.answer.draws
+
+
+def _starts(prior: Prior, network: NetworkPart | None) -> FloatArray:
+    """What the network says and the prior's mean; without a network that and its stable members: shape (k, n).
+
+    In the draws of a network the force constants that it was not taught stay at their mean: the spread of their
+    prior would only lead away from what it knows.
+    """
+    if network is None:
+        return np.array([prior.mean, *(member.values for member in prior.members if member.stability.stable)])
+    drawn = np.repeat(network.values[None], _NETWORK_STARTS, axis=0)
+    retained = network.answer.retained
+    drawn[:, retained] = network.answer.draws[:_NETWORK_STARTS, retained]
+    return np.vstack([network.values, prior.mean, drawn])
+
+
+def _prior_draws(prior: Prior, seed: int) -> FloatArray:
+    noise = np.random.default_rng(seed).standard_normal((_PRIOR_DRAWS, prior.n_force_constants))
+    return np.asarray(prior.mean + prior.sigma * noise)
+
+
+def _prior_band(prior: Prior, path: QPath, seed: int) -> Band:
+    energies = prior.dynamics(path.q, path.direction).energies(np.vstack([prior.mean, _prior_draws(prior, seed)]))
+    return band(energies[0], energies[1:])
+
+
+def _resolution(folded: Folded) -> Resolution:
+    incident = max(run.incident_energy for run in folded.runs)
+    return Resolution((_WIDTH * incident, -_WIDTH * _FALL))
+
+
+def _temperature(folded: Folded, settings: InversionSettings) -> float | None:
+    """Temperature of the sample, K: as chosen, or the mean of the runs; None if it is not known."""
+    if settings.temperature is not None:
+        return settings.temperature
+    known = [run.temperature for run in folded.runs if run.temperature is not None]
+    return float(np.mean(known)) if known else None
+
+
+def _assumptions(inversion: Inversion, settings: InversionSettings, temperature: float | None) -> tuple[str, ...]:
+    """Say what was assumed, one sentence each."""
+    prior, folded = inversion.prior, inversion.folded
+    members = [member for member in prior.members if member.stability.stable]
+    reach = max(element.distance for element in prior.parametrisation.elements)
+    amplitudes = {
+        "unit": "Every mode weighs the same in the intensity.",
+        "free": "The intensity of every mode at every point of the path is free; only energies say something "
+        "about force constants.",
+        "coherent": "Intensities are those of coherent one-phonon scattering.",
+    }
+    sentences = [
+        f"Phonons are harmonic, with force constants between atoms up to {reach:.1f} Å apart.",
+        f"Before the measurement the force constants are Gaussian around the mean of {len(members)} force fields, "
+        "with twice their spread, and no less than 0.1 eV/Å² (falling beyond 6.5 Å to 0.03 eV/Å² at 9.5 Å).",
+    ]
+    if inversion.refined is not None:
+        sentences.append(amplitudes[settings.amplitudes])
+        if settings.resolution is None:
+            sentences.append("The energy resolution was not given: a typical one is the start of its refinement.")
+    if inversion.strain > 1e-4:
+        sentences.append(
+            f"The force constants of the model refer to a lattice that differs by {100 * inversion.strain:.2f} %: "
+            "the same crystal, at the lattice parameters of the measurement."
+        )
+    if temperature is None:
+        sentences.append(
+            f"The temperature of the sample is not known; displacements are given for {ROOM_TEMPERATURE:g} K."
+        )
+    sentences.append("Signals hold ki/kf." if folded.kikf_applied else "Signals do not hold ki/kf.")
+    if folded.bose_applied != "None":
+        sentences.append(f"Signals are corrected by the Bose factor ({folded.bose_applied}).")
+    sentences += [f"Background that was subtracted: {part.description}." for part in folded.backgrounds]
+    refined = () if inversion.refined is None else inversion.refined.notes
+    return (*sentences, *folded.notes, *refined)

@@ -1,0 +1,34 @@
+"""One inversion of the stand-ins, which most tests of the result look at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from fcinv_core.folding.folded import Folded
+from fcinv_core.inversion import invert as main_job
+from fcinv_core.inversion.inversion import Inversion
+from fcinv_core.inversion.invert import InversionSettings, invert
+from tests.inversion import standin
+
+
+@pytest.fixture(scope="session")
+def refinement() -> Iterator[None]:
+    """Replace the refinement by its stand-in."""
+
+    def data(folded: Folded, *_: Any, **__: Any) -> Folded:
+        return folded
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(main_job, "data_of_folded", data)
+        patch.setattr(main_job, "refine", standin.refined)
+        yield
+
+
+@pytest.fixture(scope="session")
+def inversion(refinement: None) -> Inversion:
+    folded = standin.measurement(standin.strained(1.01))
+    settings = InversionSettings(n_draws=60)
+    return invert(folded, standin.all_of(folded), standin.StandInModel(), settings, provenance={"command": "test"})
