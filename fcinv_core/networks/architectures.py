@@ -1,0 +1,156 @@
+"""What an architecture is, and the architectures by name."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from fcinv_core.errors import InputError
+from fcinv_core.networks.layers import ImageShape
+
+#: Name -> module that holds `build(problem, **parameters)` and the `DEFAULTS` of its parameters.
+ARCHITECTURES = {
+    "vae": "fcinv_core.networks.vae",
+    "flow": "fcinv_core.networks.flow",
+    "resnet": "fcinv_core.networks.resnet",
+}
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What a network is to learn, apart from the data.
+
+    Attributes
+    ----------
+    shape
+        Size of its images.
+    retained
+        Places, among the targets, of the force constants that were drawn over their ranges.
+    n_targets
+        Number of force constants that vary in the training set.
+    """
+
+    shape: ImageShape
+    retained: tuple[int, ...]
+    n_targets: int
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Samples that are learned from together.
+
+    Attributes
+    ----------
+    images
+        Shape (b, c, n_q, n_bins): measurements (`fcinv_core.networks.inputs`).
+    clean
+        Shape (b, n_q, n_bins): the same spectra, all modes alike, fully covered, without noise.
+    targets
+        Shape (b, k): force constants that vary, in standard deviations from their mean in the training set.
+    """
+
+    images: Tensor
+    clean: Tensor
+    targets: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Stage:
+    """A part of the training that has a loss of its own.
+
+    Attributes
+    ----------
+    name
+        Shown in the log.
+    share
+        Epochs, as a share of those asked for.
+    modules
+        What is trained; all else is frozen.
+    loss
+        Batch and source of randomness to the mean loss of its samples.
+    frozen
+        What the frozen part of the network makes of images; if there is one, the loss is given that in their place,
+        computed once for each measurement, and no clean spectra.
+    passes
+        Passes over the measurements of an epoch; more than one pay where the frozen part is most of the work.
+    """
+
+    name: str
+    share: float
+    modules: tuple[nn.Module, ...]
+    loss: Callable[[Batch, torch.Generator], Tensor]
+    frozen: Callable[[Tensor], Tensor] | None = None
+    passes: int = 1
+
+
+class Network(nn.Module):
+    """An architecture with its weights."""
+
+    @abstractmethod
+    def stages(self) -> tuple[Stage, ...]:
+        """Return the stages of the training, in order."""
+
+    @abstractmethod
+    def draw(self, images: Tensor, n: int, generator: torch.Generator) -> Tensor:
+        """Draw n answers to each image (b, c, n_q, n_bins): shape (b, n, k), in units of `Batch.targets`."""
+
+    def load_pretrained(self, path: Path) -> None:
+        """Begin from weights that were trained on something else.
+
+        Raises
+        ------
+        InputError
+            If the architecture has no use for them, or the file does not hold them.
+        """
+        raise InputError(
+            f"{path} cannot be used", "this architecture begins from random weights", "leave --pretrained out"
+        )
+
+    def latent(self, images: Tensor, n: int, generator: torch.Generator) -> Tensor | None:
+        """Draw n latent vectors of each image, shape (b, n, d), if there are any."""
+        return None
+
+    def reconstructed(self, images: Tensor) -> Tensor | None:
+        """Return the clean spectra that the images are taken for, shape (b, n_q, n_bins), if they are made."""
+        return None
+
+
+def build(architecture: str, problem: Problem, parameters: dict[str, Any]) -> Network:
+    """Return a network with random weights, of torch's global generator.
+
+    Raises
+    ------
+    InputError
+        If there is no architecture of that name.
+    """
+    network: Network = _module(architecture).build(problem, **parameters)
+    return network
+
+
+def default_parameters(architecture: str) -> dict[str, Any]:
+    """Return the parameters of an architecture as `build` takes them.
+
+    Raises
+    ------
+    InputError
+        If there is no architecture of that name.
+    """
+    return dict(_module(architecture).DEFAULTS)
+
+
+def _module(architecture: str) -> ModuleType:
+    if architecture not in ARCHITECTURES:
+        raise InputError(
+            f"there is no architecture {architecture!r}",
+            f"those that are there are {', '.join(ARCHITECTURES)}",
+            "choose one of them",
+        )
+    return import_module(ARCHITECTURES[architecture])

@@ -1,0 +1,100 @@
+"""How good a trained network is: correction and threshold from the validation part, scores from the test part."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from fcinv_core.crystal import FloatArray, IntArray
+from fcinv_core.networks.architectures import Network
+from fcinv_core.networks.augmentation import MeasurementRanges
+from fcinv_core.networks.batches import TEST, VALIDATION, Samples, Standardisation
+from fcinv_core.networks.calibration import Answers, answer, conformal_factor, corrected, coverage_table, scores
+from fcinv_core.networks.misfit import DRAWS, misfit, supposed_lines
+
+#: Draws for each image, and samples measured together.
+_DRAWS, _TOGETHER = 200, 100
+#: Measurements of the validation part, each sample several times if it is small, and most of the test part.
+_VALIDATED, _TESTED = 2000, 1500
+#: Epoch number of the first measurements of each sample: no training comes so far.
+_FIRST_EPOCH = 2**31 + 1
+#: Share of measurements of the kind trained on that are called unusual, and how many of them say where that lies.
+_FALSE_ALARMS, _JUDGED = 0.05, 1000
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """What the card says of a network's quality.
+
+    Attributes
+    ----------
+    factor
+        Shape (k,): split-conformal correction of each target's spread.
+    largest_misfit
+        Misfit that 5 % of measurements of the kind trained on exceed.
+    tests
+        "clean" and "measured": number of samples, R² and mean absolute error (eV/Å²) of each target, coverage of
+        intervals, and the rms error of the mode energies that follow from the mean of the draws.
+    """
+
+    factor: FloatArray
+    largest_misfit: float
+    tests: dict[str, Any]
+
+
+def evaluate(network: Network, samples: Samples, standardisation: Standardisation) -> Evaluation:
+    """Judge a network on the measurements it was trained for, and on clean and augmented ones of the test part."""
+    training = samples.training
+    dynamics = training.prior.dynamics(training.qpath.q, training.qpath.direction)
+    held = samples.part(VALIDATION)[:_VALIDATED]
+    images, truth = zip(
+        *(_measured(samples, held, _FIRST_EPOCH + k) for k in range(min(4, math.ceil(_VALIDATED / len(held))))),
+        strict=True,
+    )
+    shown = torch.cat(images)
+    validation = answer(network, shown, torch.cat(truth), _DRAWS, samples.seed)
+    factor = conformal_factor(validation)
+    misfits = [
+        misfit(
+            channels,
+            supposed_lines(
+                standardisation.complete(corrected(draws, factor)[:DRAWS], training.prior.mean),
+                dynamics,
+                training.grid,
+                training.resolution,
+            ),
+        )
+        for channels, draws in zip(shown.numpy()[:_JUDGED], validation.draws, strict=False)
+    ]
+    tests: dict[str, Any] = {}
+    tested = samples.part(TEST)[:_TESTED]
+    for name, ranges in (("clean", None), ("measured", MeasurementRanges())):
+        spectrometer = replace(samples.spectrometer, ranges=ranges)
+        measured = _measured(samples.measured_by(spectrometer), tested, _FIRST_EPOCH)
+        found = answer(network, *measured, _DRAWS, samples.seed)
+        off = dynamics.energies(standardisation.complete(found.draws.mean(axis=1), training.prior.mean))
+        rms = np.sqrt(((off - samples.energies[tested]) ** 2).mean(axis=(1, 2)))
+        tests[name] = _scores(found, factor, standardisation, rms)
+    return Evaluation(factor, float(np.quantile(misfits, 1 - _FALSE_ALARMS)), tests)
+
+
+def _scores(
+    found: Answers, factor: FloatArray, standardisation: Standardisation, rms: FloatArray
+) -> dict[str, Any]:
+    r2, error = scores(found)
+    return {
+        "samples": len(found.truth),
+        "r2": r2.round(4).tolist(),
+        "mae": (error * standardisation.deviation).round(5).tolist(),
+        "coverage": coverage_table(found, factor),
+        "dispersion_mev": {"median": float(np.median(rms)), "90 %": float(np.quantile(rms, 0.9))},
+    }
+
+
+def _measured(samples: Samples, part: IntArray, epoch: int) -> tuple[torch.Tensor, torch.Tensor]:
+    batches = list(samples.epoch(part, epoch, _TOGETHER, shuffle=False))
+    return torch.cat([batch.images for batch in batches]), torch.cat([batch.targets for batch in batches])

@@ -1,0 +1,228 @@
+"""The optimisation: stages, epochs, steps, early stopping, and a checkpoint after every epoch."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fcinv_core.networks.architectures import Batch, Network, Stage
+from fcinv_core.networks.batches import TRAINING, VALIDATION, Samples
+from fcinv_core.networks.checkpoint import Progress, read_progress, restore, save_checkpoint
+
+#: Share of the steps of a stage in which the learning rate rises.
+_WARM_UP = 0.1
+_LARGEST_GRADIENT = 1.0
+_WEIGHT_DECAY = 1e-2
+#: Epoch number of the measurements of the validation part, which are drawn once: no training comes so far.
+_VALIDATION_EPOCH = 2**31
+
+
+@dataclass(frozen=True)
+class Optimisation:
+    """How the weights are sought.
+
+    Attributes
+    ----------
+    epochs
+        Passes over the training part, all stages together.
+    batch
+        Samples in a step.
+    rate
+        Highest learning rate.
+    patience
+        Epochs without improvement on the validation part after which a stage ends.
+    half_precision
+        Compute with bfloat16 where torch sees fit.
+    seed
+        Of the noise in the losses, and of the order where samples are passed over several times.
+    """
+
+    epochs: int
+    batch: int
+    rate: float
+    patience: int
+    half_precision: bool
+    seed: int
+
+
+@dataclass(frozen=True, eq=False)
+class Fitting:
+    """One training of a network.
+
+    Attributes
+    ----------
+    network
+        Its weights change.
+    samples
+        What it learns from.
+    optimisation
+        How.
+    checkpoint
+        File that is written after every epoch.
+    say
+        Called with a line for each epoch.
+    progress
+        Called with the batches that are done in an epoch, and their number.
+    """
+
+    network: Network
+    samples: Samples
+    optimisation: Optimisation
+    checkpoint: Path
+    say: Callable[[str], None]
+    progress: Callable[[int, int], None]
+
+    def run(self, key: Mapping[str, Any], *, resume: bool) -> tuple[Mapping[str, Any], ...]:
+        """Train all stages and return a row for each epoch.
+
+        Parameters
+        ----------
+        key
+            What decides the result: a checkpoint of another key is refused.
+        resume
+            Go on from the checkpoint if there is one.
+
+        Raises
+        ------
+        InputError
+            If the checkpoint is damaged or belongs to another training.
+        """
+        state = Progress(key)
+        resumed = resume and self.checkpoint.is_file()
+        if resumed:
+            state = read_progress(self.checkpoint, key)
+            self.say(f"going on after {len(state.history)} epochs")
+        for number, stage in enumerate(self.network.stages()):
+            if number == state.stage:
+                state = self._stage(stage, state, resumed)
+                resumed = False
+        return state.history
+
+    def _stage(self, stage: Stage, state: Progress, resumed: bool) -> Progress:
+        chosen = self.optimisation
+        trained = [parameter for module in stage.modules for parameter in module.parameters()]
+        optimiser = torch.optim.AdamW(trained, lr=chosen.rate, weight_decay=_WEIGHT_DECAY)
+        if resumed:
+            best = restore(self.checkpoint, self.network, optimiser if state.epoch else None)
+        else:
+            best = _copy(self.network)
+        epochs = max(1, round(stage.share * chosen.epochs))
+        part, held = self.samples.part(TRAINING), self.samples.part(VALIDATION)
+        measured = self.samples.epoch(held, _VALIDATION_EPOCH, chosen.batch, shuffle=False)
+        validation = [_seen_by(stage, batch) for batch in measured]
+        while state.epoch < epochs and state.since < chosen.patience:
+            started = time.monotonic()
+            number = len(state.history)
+            noise = torch.Generator().manual_seed(1_000_003 * chosen.seed + number)
+            losses = []
+            for share, batch in self._batches(stage, number):
+                rate = chosen.rate * _schedule((state.epoch + share) / epochs)
+                losses.append((self._step(stage, batch, optimiser, trained, rate, noise), len(batch.targets)))
+            loss, found = _mean(losses), self._validate(stage, validation)
+            improved = found < state.best
+            if improved:
+                best = _copy(self.network)
+            row = {
+                "stage": stage.name,
+                "epoch": state.epoch + 1,
+                "loss": round(loss, 6),
+                "validation": round(found, 6),
+                "samples_per_second": round(len(part) / (time.monotonic() - started), 1),
+            }
+            state = replace(
+                state,
+                epoch=state.epoch + 1,
+                best=min(found, state.best),
+                since=0 if improved else state.since + 1,
+                history=(*state.history, row),
+            )
+            self.say(
+                f"{stage.name} {state.epoch} of {epochs}: loss {loss:.4f}, validation {found:.4f}"
+                f"{' *' if improved else ''}, {row['samples_per_second']:.0f} samples/s"
+            )
+            save_checkpoint(self.checkpoint, state, self.network, best, optimiser)
+        self.network.load_state_dict(best)
+        state = replace(state, stage=state.stage + 1, epoch=0, best=math.inf, since=0)
+        save_checkpoint(self.checkpoint, state, self.network, best, torch.optim.AdamW(trained))
+        return state
+
+    def _batches(self, stage: Stage, epoch: int) -> Iterator[tuple[float, Batch]]:
+        """Yield the share of the epoch that is done, and a batch as the stage wants it."""
+        part, size = self.samples.part(TRAINING), self.optimisation.batch
+        n_batches = math.ceil(len(part) / size)
+        kept = []
+        for k, measured in enumerate(self.samples.epoch(part, epoch, size)):
+            if stage.frozen is None:
+                yield (k + 0.5) / n_batches, measured
+            else:
+                kept.append(_seen_by(stage, measured))
+            self.progress(k + 1, n_batches)
+        if stage.frozen is None:
+            return
+        images, clean, targets = (
+            torch.cat([getattr(batch, name) for batch in kept]) for name in ("images", "clean", "targets")
+        )
+        generator = np.random.default_rng([self.optimisation.seed, epoch])
+        for number in range(stage.passes):
+            order = torch.from_numpy(generator.permutation(len(targets)))
+            for k, chosen in enumerate(torch.split(order, size)):
+                share = (number + (k + 0.5) / n_batches) / stage.passes
+                yield share, Batch(images[chosen], clean[chosen], targets[chosen])
+
+    def _step(
+        self,
+        stage: Stage,
+        batch: Batch,
+        optimiser: torch.optim.Optimizer,
+        trained: list[torch.nn.Parameter],
+        rate: float,
+        noise: torch.Generator,
+    ) -> float:
+        self.network.train()
+        for group in optimiser.param_groups:
+            group["lr"] = rate
+        optimiser.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.optimisation.half_precision):
+            loss = stage.loss(batch, noise)
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(trained, _LARGEST_GRADIENT)
+        optimiser.step()
+        return float(loss.item())
+
+    @torch.no_grad()
+    def _validate(self, stage: Stage, batches: list[Batch]) -> float:
+        self.network.eval()
+        noise = torch.Generator().manual_seed(self.optimisation.seed)
+        return _mean([(float(stage.loss(batch, noise)), len(batch.targets)) for batch in batches])
+
+
+@torch.no_grad()
+def _seen_by(stage: Stage, batch: Batch) -> Batch:
+    """Return a batch whose images are what the frozen part of the network makes of them."""
+    if stage.frozen is None:
+        return batch
+    # All of an epoch are kept: without the clean spectra, which would take gigabytes.
+    return Batch(stage.frozen(batch.images), batch.clean[:, :0].clone(), batch.targets)
+
+
+def _mean(losses: list[tuple[float, int]]) -> float:
+    return sum(loss * n for loss, n in losses) / sum(n for _, n in losses)
+
+
+def _schedule(share: float) -> float:
+    """Learning rate relative to its highest at a share of the steps: a rise, then a cosine down to zero."""
+    if share < _WARM_UP:
+        return share / _WARM_UP
+    return 0.5 * (1 + math.cos(math.pi * (share - _WARM_UP) / (1 - _WARM_UP)))
+
+
+def _copy(network: Network) -> dict[str, Tensor]:
+    return {name: value.detach().clone() for name, value in network.state_dict().items()}

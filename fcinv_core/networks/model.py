@@ -1,0 +1,219 @@
+"""A trained network with all that it takes to ask it: from a measurement to draws of the force constants."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from fcinv_core.crystal import FloatArray, IntArray
+from fcinv_core.dynamics import BornVonKarman
+from fcinv_core.errors import InputError
+from fcinv_core.networks.architectures import Network, Problem, build
+from fcinv_core.networks.batches import Standardisation
+from fcinv_core.networks.calibration import corrected
+from fcinv_core.networks.inputs import BoolArray, FloatArray32, InputScaling, image_of, resample
+from fcinv_core.networks.layers import ImageShape
+from fcinv_core.networks.misfit import misfit, supposed_lines
+from fcinv_core.networks.model_folder import read_model
+from fcinv_core.prior import Prior
+from fcinv_core.qpath import QPath
+from fcinv_core.spectrum import Resolution, SpectralGrid
+from fcinv_core.training_set import T_RANGE
+
+
+@dataclass(frozen=True, eq=False)
+class NetworkAnswer:
+    """What a network makes of a measurement.
+
+    Attributes
+    ----------
+    draws
+        Shape (n, n_fc): force constants in FC order, eV/Å²; those that the network was not taught are drawn from
+        the prior.
+    retained
+        FC numbers that were drawn over their ranges in training: those that the scores are about.
+    reconstructed
+        Shape (n_q, n_bins): the clean spectrum it takes the measurement for, all modes alike, or None.
+    latent
+        Shape (n, d): latent vectors, or None.
+    input, covered
+        Shape (n_q, n_bins): the scaled intensity that it saw, and where there was any coverage.
+    out_of_range
+        FC numbers whose mean lies outside of the range drawn in training.
+    distance, threshold
+        Misfit between the measurement and the lines of the draws (`fcinv_core.networks.misfit`), and what 5 % of
+        the measurements trained for exceed.
+    flags
+        What to beware of, one sentence each.
+    """
+
+    draws: FloatArray
+    retained: IntArray
+    reconstructed: FloatArray32 | None
+    latent: FloatArray32 | None
+    input: FloatArray32
+    covered: BoolArray
+    out_of_range: tuple[int, ...]
+    distance: float
+    threshold: float
+    flags: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A trained network.
+
+    Attributes
+    ----------
+    card
+        Everything that is known of it: checksums, settings, versions, scores, calibration.
+    prior
+        The ensemble it was trained around.
+    qpath, grid, resolution
+        Of the spectra that it knows.
+    retained
+        FC numbers that were drawn over their ranges.
+    architecture
+        Its name.
+    network
+        The torch module.
+    standardisation
+        Between its targets and force constants.
+    scaling
+        Between measurements and its images.
+    factor
+        Shape (k,): split-conformal correction of the spread.
+    largest_misfit
+        What 5 % of the measurements trained for exceed.
+    """
+
+    card: Mapping[str, Any]
+    prior: Prior
+    qpath: QPath
+    grid: SpectralGrid
+    resolution: Resolution
+    retained: IntArray
+    architecture: str
+    network: Network
+    standardisation: Standardisation
+    scaling: InputScaling
+    factor: FloatArray
+    largest_misfit: float
+
+    @cached_property
+    def dynamics(self) -> BornVonKarman:
+        """Dynamics along its path."""
+        return self.prior.dynamics(self.qpath.q, self.qpath.direction)
+
+    def draw(
+        self, counts: FloatArray, exposure: FloatArray, n: int, seed: int, *, path: QPath, grid: SpectralGrid
+    ) -> NetworkAnswer:
+        """Draw force constants for a measurement.
+
+        Parameters
+        ----------
+        counts, exposure
+            Shape (n_points, n_energies): counts are Poisson with mean intensity times exposure; pixels without
+            exposure were not covered, whatever their counts.
+        n
+            Number of draws.
+        seed
+            The same seed gives the same draws.
+        path, grid
+            Where they were measured: the path that the network was trained on, with any number of points, and
+            any energies that overlap with its own.
+
+        Raises
+        ------
+        InputError
+            If the path is another one, counts are negative, or nothing is covered.
+        """
+        on_grid = resample(counts, exposure, path, grid, self.qpath, self.grid)
+        image = image_of(*on_grid, self.grid, self.scaling)
+        images = torch.from_numpy(image.channels[None])
+        generator = torch.Generator().manual_seed(seed)
+        with torch.no_grad():
+            taught = self.network.draw(images, n, generator)[0].numpy()
+            latent = self.network.latent(images, n, generator)
+            reconstructed = self.network.reconstructed(images)
+        drawn = np.random.default_rng(seed).standard_normal((n, self.prior.n_force_constants))
+        others = self.prior.mean + self.prior.sigma * drawn
+        draws = self.standardisation.complete(corrected(taught, self.factor), others)
+        lines = supposed_lines(draws, self.dynamics, self.grid, self.resolution)
+        distance = misfit(image.channels, lines)
+        out_of_range = self._out_of_range(draws.mean(axis=0))
+        return NetworkAnswer(
+            draws=draws,
+            retained=self.retained,
+            reconstructed=None if reconstructed is None else reconstructed[0].numpy(),
+            latent=None if latent is None else latent[0].numpy(),
+            input=image.channels[0],
+            covered=image.covered,
+            out_of_range=out_of_range,
+            distance=distance,
+            threshold=self.largest_misfit,
+            flags=self._flags(out_of_range, distance),
+        )
+
+    def _out_of_range(self, mean: FloatArray) -> tuple[int, ...]:
+        ends = np.sort([self.prior.in_range(np.full(len(mean), t)) for t in T_RANGE], axis=0)
+        outside = (mean < ends[0]) | (mean > ends[1])
+        return tuple(int(k) for k in self.retained if outside[k])
+
+    def _flags(self, out_of_range: tuple[int, ...], distance: float) -> tuple[str, ...]:
+        flags = []
+        if out_of_range:
+            names = ", ".join(f"FC{k}" for k in out_of_range)
+            flags.append(f"The network's mean of {names} lies outside of the range that it was trained on.")
+        if distance > self.largest_misfit:
+            share, usual = np.exp(-distance), np.exp(-self.largest_misfit)
+            flags.append(
+                "The measurement is unlike those that the network was trained for: the lines that it supposes "
+                f"explain {share:.0%} of the structure that is there; for 95 % of those more than {usual:.0%}."
+            )
+        return tuple(flags)
+
+
+def load_model(folder: Path | str) -> Model:
+    """Load a model that `fcinv train` wrote.
+
+    Raises
+    ------
+    InputError
+        If the folder is not a model, is damaged or of a newer schema, or its parts do not fit each other.
+    """
+    folder = Path(folder)
+    card, weights, prior = read_model(folder)
+    try:
+        taught = card["targets"]
+        targets = np.array(taught["numbers"], dtype=np.int64)
+        problem = Problem(ImageShape(**card["image"]), tuple(taught["retained"]), len(targets))
+        network = build(card["architecture"], problem, dict(card["parameters"]))
+        network.load_state_dict(weights)
+        network.eval()
+        return Model(
+            card=card,
+            prior=prior,
+            qpath=QPath.from_dict(card["qpath"]),
+            grid=SpectralGrid(**card["grid"]),
+            resolution=Resolution(tuple(card["resolution"]["fwhm_coefficients"])),
+            retained=targets[list(taught["retained"])],
+            architecture=card["architecture"],
+            network=network,
+            standardisation=Standardisation(targets, np.array(taught["mean"]), np.array(taught["deviation"])),
+            scaling=InputScaling(**card["scaling"]),
+            factor=np.array(card["conformal_factor"]),
+            largest_misfit=float(card["largest_misfit"]),
+        )
+    except (KeyError, TypeError, RuntimeError) as error:
+        raise InputError(
+            f"the model {folder} cannot be put together",
+            f"its card and its weights do not fit: {str(error).strip()}",
+            "train it anew with this version",
+        ) from error

@@ -1,0 +1,114 @@
+"""The variational autoencoder with a regressor on its frozen latents (Sable et al., Digital Discovery 5, 1545)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from fcinv_core.networks.architectures import Batch, Network, Problem, Stage
+from fcinv_core.networks.heads import GaussianHead
+from fcinv_core.networks.layers import Decoder, Encoder
+
+#: Parameters of `build`.
+DEFAULTS: dict[str, Any] = {
+    "latents": 20,
+    "widths": [24, 40, 64, 64],
+    "hidden": 192,
+    "regressor": 256,
+    "rank": 8,
+    "pixels_per_line": 9.0,
+}
+#: Bounds of the logarithm of a latent variance.
+_LOG_VARIANCE = (-12.0, 2.0)
+
+
+class VariationalAutoencoder(Network):
+    """Encoder to Gaussian latents, decoder to the clean spectrum, regressor from latents to force constants.
+
+    The decoder is asked for the clean, fully covered spectrum with all modes alike whatever was measured of it, so
+    the latents hold what the dispersion is and not how it was measured. With a Gaussian decoder of one variance σ²
+    the evidence lower bound of n pixels is -n/2 ln σ² - Σ (x - x')² / 2σ² - KL, and σ² is best at the mean square
+    error: n/2 ln MSE + KL is left to minimise, and no weight has to be found by trial (Rybkin, Daniilidis and
+    Levine, ICML 2021). But residuals of neighbouring pixels are those of one line that is misplaced, not n
+    independent ones: n is divided by the pixels that a line covers, which scales the KL term up by as much.
+
+    The regressor sees a draw of the latents and their variances, by which it knows how much a measurement says.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        *,
+        latents: int,
+        widths: Sequence[int],
+        hidden: int,
+        regressor: int,
+        rank: int,
+        pixels_per_line: float,
+    ) -> None:
+        super().__init__()
+        shape, sizes = problem.shape, tuple(widths)
+        self.latents = latents
+        self.independent_pixels = shape.n_q * shape.n_bins / pixels_per_line
+        self.encoder = Encoder(shape, sizes, hidden)
+        self.to_latents = nn.Linear(hidden, 2 * latents)
+        self.decoder = Decoder(latents, sizes, shape, hidden)
+        self.regressor = GaussianHead(2 * latents, problem.n_targets, regressor, rank)
+
+    def stages(self) -> tuple[Stage, ...]:
+        """Autoencoder first; then the regressor, with the encoder frozen."""
+        return (
+            Stage("autoencoder", 0.75, (self.encoder, self.to_latents, self.decoder), self._elbo_loss),
+            Stage("regressor", 0.25, (self.regressor,), self._regressor_loss, self._encoded, passes=8),
+        )
+
+    def encode(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Return mean and logarithm of the variance of the latents, shape (b, latents) each."""
+        mean, log_variance = torch.chunk(self.to_latents(self.encoder(images)).float(), 2, dim=1)
+        return mean, log_variance.clamp(*_LOG_VARIANCE)
+
+    def _elbo_loss(self, batch: Batch, generator: torch.Generator) -> Tensor:
+        mean, log_variance = self.encode(batch.images)
+        z = mean + torch.exp(log_variance / 2) * torch.randn(mean.shape, generator=generator)
+        error = functional.mse_loss(self.decoder(z), batch.clean)
+        divergence = 0.5 * (mean**2 + log_variance.exp() - 1 - log_variance).sum(dim=1).mean()
+        return torch.log(error + 1e-8) / 2 + divergence / self.independent_pixels
+
+    def _encoded(self, images: Tensor) -> Tensor:
+        return torch.cat(self.encode(images), dim=1)
+
+    def _regressor_loss(self, batch: Batch, generator: torch.Generator) -> Tensor:
+        mean, log_variance = torch.chunk(batch.images, 2, dim=1)
+        z = mean + torch.exp(log_variance / 2) * torch.randn(mean.shape, generator=generator)
+        density = self.regressor.log_density(self._seen(z, log_variance), batch.targets)
+        return -density.mean() / batch.targets.shape[1]
+
+    @staticmethod
+    def _seen(z: Tensor, log_variance: Tensor) -> Tensor:
+        return torch.cat([z, log_variance / 4 + 1], dim=1)
+
+    def draw(self, images: Tensor, n: int, generator: torch.Generator) -> Tensor:
+        """Draw latents, and for each of them force constants: shape (b, n, k)."""
+        mean, log_variance = (x.repeat_interleave(n, dim=0) for x in self.encode(images))
+        z = mean + torch.exp(log_variance / 2) * torch.randn(mean.shape, generator=generator)
+        return self.regressor.draw(self._seen(z, log_variance), generator).reshape(len(images), n, -1)
+
+    def latent(self, images: Tensor, n: int, generator: torch.Generator) -> Tensor:
+        """Draw latents, shape (b, n, latents)."""
+        mean, log_variance = (x[:, None] for x in self.encode(images))
+        noise = torch.randn(len(images), n, self.latents, generator=generator)
+        return mean + torch.exp(log_variance / 2) * noise
+
+    def reconstructed(self, images: Tensor) -> Tensor:
+        """Return what the decoder makes of the mean of the latents, shape (b, n_q, n_bins)."""
+        spectra: Tensor = self.decoder(self.encode(images)[0])
+        return spectra
+
+
+def build(problem: Problem, **parameters: Any) -> VariationalAutoencoder:
+    """Return the network with random weights; see `DEFAULTS` for its parameters."""
+    return VariationalAutoencoder(problem, **parameters)

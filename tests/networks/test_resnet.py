@@ -1,0 +1,71 @@
+"""The residual network begins from weights of torchvision's layout, and refuses other files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from fcinv_core.errors import InputError
+from fcinv_core.networks.architectures import Problem
+from fcinv_core.networks.layers import ImageShape
+from fcinv_core.networks.resnet import DEFAULTS, ResNet, build
+
+PROBLEM = Problem(ImageShape(1, 64, 64), (0, 1), 3)
+
+
+def photograph_weights(seed: int = 0) -> dict[str, torch.Tensor]:
+    """Weights as torchvision names and shapes those of resnet18: three colours, 1000 classes."""
+    torch.manual_seed(seed)
+    weights = {
+        name: torch.rand_like(value.float())
+        for name, value in build(PROBLEM, **DEFAULTS).backbone.state_dict().items()
+    }
+    weights["conv1.weight"] = torch.randn(64, 3, 7, 7)
+    weights |= {"fc.weight": torch.zeros(1000, 512), "fc.bias": torch.zeros(1000)}
+    return weights
+
+
+def test_it_has_the_layers_and_the_size_of_resnet_18() -> None:
+    backbone = build(PROBLEM, **DEFAULTS).backbone
+    # torchvision's resnet18 has 11 689 512 parameters: 513 000 in its last layer, 3 * 3136 in its first.
+    assert sum(p.numel() for p in backbone.parameters()) == 11_689_512 - 513_000 - 2 * 3136
+    names = set(backbone.state_dict())
+    assert {"conv1.weight", "bn1.running_var", "layer1.0.conv2.weight", "layer2.0.downsample.0.weight"} <= names
+    assert "layer4.1.bn2.num_batches_tracked" in names
+    assert "layer1.0.downsample.0.weight" not in names
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
+def test_weights_for_photographs_see_a_grey_image_as_a_photograph(tmp_path: Path, suffix: str) -> None:
+    weights, path = photograph_weights(), tmp_path / f"resnet18{suffix}"
+    if suffix == ".pth":
+        torch.save(weights, path)
+    else:
+        save_file(weights, path)
+    network = build(PROBLEM, **DEFAULTS)
+    network.load_pretrained(path)
+    grey = torch.rand(1, 1, 64, 64)
+    colours = torch.nn.functional.conv2d(grey.expand(1, 3, 64, 64), weights["conv1.weight"], stride=2, padding=3)
+    torch.testing.assert_close(network.backbone.conv1(grey), colours, rtol=1e-4, atol=1e-3)
+    torch.testing.assert_close(
+        network.backbone.get_parameter("layer3.1.conv1.weight"), weights["layer3.1.conv1.weight"]
+    )
+
+
+def test_other_files_are_refused(tmp_path: Path) -> None:
+    network: ResNet = build(PROBLEM, **DEFAULTS)
+    weights = photograph_weights()
+    del weights["layer4.0.conv1.weight"]
+    save_file(weights, tmp_path / "part.safetensors")
+    with pytest.raises(InputError, match=r"layer4.0.conv1.weight is missing"):
+        network.load_pretrained(tmp_path / "part.safetensors")
+    torch.save(np.zeros(3), tmp_path / "code.pth")
+    with pytest.raises(InputError, match="cannot be read as weights"):
+        network.load_pretrained(tmp_path / "code.pth")
+    (tmp_path / "text.safetensors").write_text("hello")
+    with pytest.raises(InputError, match="cannot be read as weights"):
+        network.load_pretrained(tmp_path / "text.safetensors")
