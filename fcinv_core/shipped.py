@@ -7,6 +7,7 @@ from importlib import resources
 from pathlib import Path
 
 from fcinv_core.errors import InputError
+from fcinv_core.files import sha256
 
 #: The file that makes a folder a trained model.
 CARD = "card.json"
@@ -42,6 +43,27 @@ def find_model(name: str | Path) -> Path:
         f"it is no folder, and the models that come with fcinv are {', '.join(models) or 'none'}",
         "name the folder that `fcinv train` wrote",
     )
+
+
+def card_of(folder: Path) -> Path:
+    """Return the card of a model.
+
+    Raises
+    ------
+    InputError
+        If the folder has none.
+    """
+    card = folder / CARD
+    if not card.is_file():
+        raise InputError(
+            f"{folder} is not a model", f"there is no {CARD} in it", "name a folder that `fcinv train` wrote"
+        )
+    return card
+
+
+def describe_model(folder: Path) -> str:
+    """Return the name of a model with the checksum of its card."""
+    return f"{folder.name}, card sha256 {sha256(card_of(folder))}"
 
 
 def virtual_experiment() -> Path:

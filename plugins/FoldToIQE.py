@@ -43,7 +43,7 @@ class FoldToIQE(DataProcessorAlgorithm):
         )
 
     def seeAlso(self):
-        return ["ConvertToMD", "MergeMD", "MDNormDirectSC", "SimulateDispersion", "GenerateFCTrainingSet"]
+        return ["ConvertToMD", "MergeMD", "MDNormDirectSC", "InvertForceConstants", "SimulateDispersion"]
 
     def PyInit(self):
         self._declare_inputs()

@@ -39,7 +39,7 @@ class GenerateFCTrainingSet(DataProcessorAlgorithm):
         )
 
     def seeAlso(self):
-        return ["SimulateDispersion", "FoldToIQE"]
+        return ["TrainFCInversion", "SimulateDispersion"]
 
     def PyInit(self):
         self._declare_ensemble()

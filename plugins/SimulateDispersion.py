@@ -38,7 +38,7 @@ class SimulateDispersion(DataProcessorAlgorithm):
         )
 
     def seeAlso(self):
-        return ["FoldToIQE", "GenerateFCTrainingSet"]
+        return ["FoldToIQE", "InvertForceConstants", "GenerateFCTrainingSet"]
 
     def PyInit(self):
         self._declare_force_constants()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,12 +37,21 @@ class Answers:
 
 
 @torch.no_grad()
-def answer(network: Network, images: torch.Tensor, truth: torch.Tensor, n: int, seed: int) -> Answers:
-    """Draw n answers to each image."""
+def answer(
+    network: Network,
+    images: torch.Tensor,
+    truth: torch.Tensor,
+    n: int,
+    seed: int,
+    between: Callable[[], None] = lambda: None,
+) -> Answers:
+    """Draw n answers to each image; ``between`` is called between batches."""
     generator = torch.Generator().manual_seed(seed)
-    parts = torch.split(images, _TOGETHER)
-    draws = torch.cat([network.draw(part, n, generator) for part in parts])
-    return Answers(draws.numpy(), truth.numpy())
+    draws = []
+    for part in torch.split(images, _TOGETHER):
+        between()
+        draws.append(network.draw(part, n, generator))
+    return Answers(torch.cat(draws).numpy(), truth.numpy())
 
 
 def conformal_factor(answers: Answers) -> FloatArray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -46,36 +47,45 @@ class Evaluation:
     tests: dict[str, Any]
 
 
-def evaluate(network: Network, samples: Samples, standardisation: Standardisation) -> Evaluation:
-    """Judge a network on the measurements it was trained for, and on clean and augmented ones of the test part."""
+def evaluate(
+    network: Network,
+    samples: Samples,
+    standardisation: Standardisation,
+    between: Callable[[], None] = lambda: None,
+) -> Evaluation:
+    """Judge a network on the measurements it was trained for, and on clean and augmented ones of the test part.
+
+    Parameters
+    ----------
+    network, samples, standardisation
+        What was trained.
+    between
+        Called between batches; what it raises ends it.
+    """
     training = samples.training
     dynamics = training.prior.dynamics(training.qpath.q, training.qpath.direction)
     held = samples.part(VALIDATION)[:_VALIDATED]
     images, truth = zip(
-        *(_measured(samples, held, _FIRST_EPOCH + k) for k in range(min(4, math.ceil(_VALIDATED / len(held))))),
+        *(
+            _measured(samples, held, _FIRST_EPOCH + k, between)
+            for k in range(min(4, math.ceil(_VALIDATED / len(held))))
+        ),
         strict=True,
     )
     shown = torch.cat(images)
-    validation = answer(network, shown, torch.cat(truth), _DRAWS, samples.seed)
+    validation = answer(network, shown, torch.cat(truth), _DRAWS, samples.seed, between)
     factor = conformal_factor(validation)
-    misfits = [
-        misfit(
-            channels,
-            supposed_lines(
-                standardisation.complete(corrected(draws, factor)[:DRAWS], training.prior.mean),
-                dynamics,
-                training.grid,
-                training.resolution,
-            ),
-        )
-        for channels, draws in zip(shown.numpy()[:_JUDGED], validation.draws, strict=False)
-    ]
+    misfits = []
+    for channels, draws in zip(shown.numpy()[:_JUDGED], validation.draws, strict=False):
+        between()
+        supposed = standardisation.complete(corrected(draws, factor)[:DRAWS], training.prior.mean)
+        misfits.append(misfit(channels, supposed_lines(supposed, dynamics, training.grid, training.resolution)))
     tests: dict[str, Any] = {}
     tested = samples.part(TEST)[:_TESTED]
     for name, ranges in (("clean", None), ("measured", MeasurementRanges())):
         spectrometer = replace(samples.spectrometer, ranges=ranges)
-        measured = _measured(samples.measured_by(spectrometer), tested, _FIRST_EPOCH)
-        found = answer(network, *measured, _DRAWS, samples.seed)
+        measured = _measured(samples.measured_by(spectrometer), tested, _FIRST_EPOCH, between)
+        found = answer(network, *measured, _DRAWS, samples.seed, between)
         off = dynamics.energies(standardisation.complete(found.draws.mean(axis=1), training.prior.mean))
         rms = np.sqrt(((off - samples.energies[tested]) ** 2).mean(axis=(1, 2)))
         tests[name] = _scores(found, factor, standardisation, rms)
@@ -95,6 +105,11 @@ def _scores(
     }
 
 
-def _measured(samples: Samples, part: IntArray, epoch: int) -> tuple[torch.Tensor, torch.Tensor]:
-    batches = list(samples.epoch(part, epoch, _TOGETHER, shuffle=False))
+def _measured(
+    samples: Samples, part: IntArray, epoch: int, between: Callable[[], None]
+) -> tuple[torch.Tensor, torch.Tensor]:
+    batches = []
+    for batch in samples.epoch(part, epoch, _TOGETHER, shuffle=False):
+        between()
+        batches.append(batch)
     return torch.cat([batch.images for batch in batches]), torch.cat([batch.targets for batch in batches])

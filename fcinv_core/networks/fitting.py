@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from fcinv_core.networks.architectures import Batch, Network, Stage
 from fcinv_core.networks.batches import TRAINING, VALIDATION, Samples
 from fcinv_core.networks.checkpoint import Progress, read_progress, restore, save_checkpoint
 
+_Item = TypeVar("_Item")
 #: Share of the steps of a stage in which the learning rate rises.
 _WARM_UP = 0.1
 _LARGEST_GRADIENT = 1.0
@@ -71,6 +72,8 @@ class Fitting:
         Called with a line for each epoch.
     progress
         Called with the batches that are done in an epoch, and their number.
+    between
+        Called before every batch.
     """
 
     network: Network
@@ -79,6 +82,7 @@ class Fitting:
     checkpoint: Path
     say: Callable[[str], None]
     progress: Callable[[int, int], None]
+    between: Callable[[], None]
 
     def run(self, key: Mapping[str, Any], *, resume: bool) -> tuple[Mapping[str, Any], ...]:
         """Train all stages and return a row for each epoch.
@@ -117,7 +121,7 @@ class Fitting:
         epochs = max(1, round(stage.share * chosen.epochs))
         part, held = self.samples.part(TRAINING), self.samples.part(VALIDATION)
         measured = self.samples.epoch(held, _VALIDATION_EPOCH, chosen.batch, shuffle=False)
-        validation = [_seen_by(stage, batch) for batch in measured]
+        validation = [_seen_by(stage, batch) for batch in self._watched(measured)]
         while state.epoch < epochs and state.since < chosen.patience:
             started = time.monotonic()
             number = len(state.history)
@@ -159,7 +163,7 @@ class Fitting:
         part, size = self.samples.part(TRAINING), self.optimisation.batch
         n_batches = math.ceil(len(part) / size)
         kept = []
-        for k, measured in enumerate(self.samples.epoch(part, epoch, size)):
+        for k, measured in enumerate(self._watched(self.samples.epoch(part, epoch, size))):
             if stage.frozen is None:
                 yield (k + 0.5) / n_batches, measured
             else:
@@ -173,7 +177,7 @@ class Fitting:
         generator = np.random.default_rng([self.optimisation.seed, epoch])
         for number in range(stage.passes):
             order = torch.from_numpy(generator.permutation(len(targets)))
-            for k, chosen in enumerate(torch.split(order, size)):
+            for k, chosen in enumerate(self._watched(torch.split(order, size))):
                 share = (number + (k + 0.5) / n_batches) / stage.passes
                 yield share, Batch(images[chosen], clean[chosen], targets[chosen])
 
@@ -201,7 +205,14 @@ class Fitting:
     def _validate(self, stage: Stage, batches: list[Batch]) -> float:
         self.network.eval()
         noise = torch.Generator().manual_seed(self.optimisation.seed)
-        return _mean([(float(stage.loss(batch, noise)), len(batch.targets)) for batch in batches])
+        losses = [(float(stage.loss(batch, noise)), len(batch.targets)) for batch in self._watched(batches)]
+        return _mean(losses)
+
+    def _watched(self, items: Iterable[_Item]) -> Iterator[_Item]:
+        """Yield items, `between` called before each."""
+        for item in items:
+            self.between()
+            yield item
 
 
 @torch.no_grad()

@@ -19,7 +19,7 @@ from fcinv_core.errors import InputError
 from fcinv_core.files import replace_folder_when_complete, sha256
 from fcinv_core.prior import Prior
 from fcinv_core.prior_hdf5 import read_prior, write_prior
-from fcinv_core.shipped import CARD
+from fcinv_core.shipped import CARD, card_of
 
 #: Mark and version of the card; a reader refuses newer versions.
 FORMAT, SCHEMA = "fcinv model", 1
@@ -119,11 +119,7 @@ def read_card(folder: Path) -> dict[str, Any]:
     InputError
         If it is missing, not a model's card, or of a newer schema.
     """
-    path = folder / CARD
-    if not path.is_file():
-        raise InputError(
-            f"{folder} is not a model", f"there is no {CARD} in it", "name a folder that `fcinv train` wrote"
-        )
+    path = card_of(folder)
     try:
         card = json.loads(path.read_text(encoding="utf-8"))
         kind, schema = card["format"], int(card["schema"])

@@ -92,6 +92,7 @@ def train(
     *,
     say: Callable[[str], None] = lambda line: None,
     progress: Callable[[int, int], None] = lambda done, total: None,
+    between: Callable[[], None] = lambda: None,
 ) -> Model:
     """Train a network and write it as a model folder.
 
@@ -109,6 +110,8 @@ def train(
         Called with a line for each epoch.
     progress
         Called with the steps that are done in an epoch, and their number.
+    between
+        Called between steps of any kind, a fraction of a second apart; what it raises ends the training.
 
     Raises
     ------
@@ -137,7 +140,7 @@ def train(
         settings.half_precision,
         settings.seed,
     )
-    fitting = Fitting(network, samples, optimisation, checkpoint_path(out), say, progress)
+    fitting = Fitting(network, samples, optimisation, checkpoint_path(out), say, progress, between)
     started = time.monotonic()
     history = fitting.run({"training set": sha256(training.path), **settings.to_dict()}, resume=settings.resume)
     network.eval()
@@ -149,7 +152,7 @@ def train(
         parameters,
         standardisation,
         samples,
-        evaluate(network, samples, standardisation),
+        evaluate(network, samples, standardisation, between),
         {"epochs": len(history), "seconds_of_last_run": round(time.monotonic() - started, 1)},
     )
     write_model(out, network.state_dict(), training.prior, card, readme(card, training), history)

@@ -31,6 +31,7 @@ def reduce(nexus_file, output_folder):
         return None
     raw = LoadEventNexus(Filename=nexus_file, OutputWorkspace="raw")
     if not raw.run().hasProperty(MOTOR):
+        print(f"the run has no log {MOTOR}: it is no measurement of the turning sample")
         return None
     LoadNexusMonitors(Filename=nexus_file, OutputWorkspace="monitors")
     incident = float(raw.run().getProperty("EnergyRequest").value[-1])

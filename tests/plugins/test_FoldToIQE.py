@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-import threading
-import time
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -25,6 +23,7 @@ from fcinv_core.shipped import virtual_experiment
 from fcinv_core.spectrum import SpectralGrid
 from tests.crystals import crystal
 from tests.folding.test_folded_file import assert_identical
+from tests.plugins.cancelling import cancel_after
 from tests.plugins.measurement import LEVEL, POSCAR, QUICK, QUICK_WORDS, measure, write
 
 OUTPUTS = ("OutputWorkspace", "OutputDataWorkspace", "OutputNormalizationWorkspace")
@@ -420,21 +419,5 @@ def test_cancelling_ends_it_within_a_second(simpleapi: ModuleType) -> None:
     algorithm.setProperty("InputWorkspace", "events")
     algorithm.setProperty("StructureFile", str(measured / "POSCAR"))
     algorithm.setProperty("OutputWorkspace", "iqe")
-    done = threading.Event()
-    threading.Thread(target=lambda: (_run(algorithm), done.set()), daemon=True).start()
-    while not algorithm.isRunning() and not done.is_set():
-        time.sleep(0.01)
-    time.sleep(0.5)
-    asked = time.monotonic()
-    algorithm.cancel()
-    assert done.wait(30)
-    assert time.monotonic() - asked < 3, "it took too long, also for a busy machine"
-    assert not algorithm.isExecuted()
+    cancel_after(algorithm, 0.5)
     assert not simpleapi.mtd.doesExist("iqe")
-
-
-def _run(algorithm: Any) -> None:
-    try:
-        algorithm.execute()
-    except (RuntimeError, KeyboardInterrupt):
-        return

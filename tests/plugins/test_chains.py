@@ -1,4 +1,4 @@
-"""Chains of algorithms from events to a simulated spectrum: one history, which runs again."""
+"""Chains of algorithms from events to force constants and their spectrum: one history, which runs again."""
 
 from __future__ import annotations
 
@@ -10,13 +10,12 @@ import numpy as np
 import pytest
 
 from fcinv_core.crystal import Crystal
-from fcinv_core.shipped import virtual_experiment
 from fcinv_core.virtual_experiment.planning import definition_of
 from tests.crystals import crystal
 from tests.folding.measurement import INCIDENT
 from tests.plugins.measurement import POSCAR, QUICK, measure, write
 
-TRUTH = str(virtual_experiment() / "phonopy_params_truth.yaml.xz")
+FROM_EVENTS = ["FoldToIQE", "InvertForceConstants", "SimulateDispersion"]
 
 
 @pytest.fixture(scope="module")
@@ -30,10 +29,13 @@ def structure(tmp_path: Path) -> str:
     return str(tmp_path / "POSCAR")
 
 
-def fold_and_simulate(simpleapi: ModuleType, structure: str) -> Any:
+def fold_invert_and_simulate(simpleapi: ModuleType, structure: str) -> Any:
     simpleapi.FoldToIQE(InputWorkspace="events", StructureFile=structure, OutputWorkspace="iqe", **QUICK)
+    simpleapi.InvertForceConstants(
+        InputWorkspace="iqe", Model="ge", Method="network", NumberOfDraws=5, OutputWorkspace="force_constants"
+    )
     simpleapi.SimulateDispersion(
-        ForceConstantsFile=TRUTH,
+        ForceConstantsTable="force_constants",
         StructureFile=structure,
         QStep=0.2,
         CoverageWorkspace="iqe",
@@ -63,8 +65,8 @@ def test_from_a_saved_measurement(
 ) -> None:
     write(tmp_path / "events.nxs", measure(germanium))
     simpleapi.LoadMD(Filename=str(tmp_path / "events.nxs"), LoadHistory=False, OutputWorkspace="events")
-    expected = fold_and_simulate(simpleapi, structure)
-    assert names_in(expected) == ["LoadMD", "FoldToIQE", "SimulateDispersion"]
+    expected = fold_invert_and_simulate(simpleapi, structure)
+    assert names_in(expected) == ["LoadMD", *FROM_EVENTS]
     before = np.array(expected.getSignalArray())
     assert np.isfinite(before).any()
     np.testing.assert_array_equal(run_again(simpleapi, tmp_path).getSignalArray(), before)
@@ -86,8 +88,8 @@ def test_from_reduced_runs(simpleapi: ModuleType, germanium: Crystal, structure:
             OverwriteExisting=False,
             OutputWorkspace="events",
         )
-    expected = fold_and_simulate(simpleapi, structure)
-    assert names_in(expected)[-3:] == ["ConvertToMD", "FoldToIQE", "SimulateDispersion"]
+    expected = fold_invert_and_simulate(simpleapi, structure)
+    assert names_in(expected)[-4:] == ["ConvertToMD", *FROM_EVENTS]
     assert names_in(expected).count("ConvertToMD") == 2
     before = np.array(expected.getSignalArray())
     np.testing.assert_array_equal(run_again(simpleapi, tmp_path).getSignalArray(), before)

@@ -1,0 +1,175 @@
+"""What a user asks of InvertForceConstants: its properties, checked and turned into objects of the core."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fcinv_core.errors import InputError
+from fcinv_core.files import check_replaceable
+from fcinv_core.folding.folded import BoolArray, Folded
+from fcinv_core.folding.folded_file import KIND, read_folded
+from fcinv_core.instrument import find_instrument
+from fcinv_core.inversion.content import RESULT, force_constant_rows
+from fcinv_core.inversion.inversion import Inversion
+from fcinv_core.mantid_adapter.histograms import histogram_file
+from fcinv_core.mantid_adapter.logs import stored_content
+from fcinv_core.mantid_adapter.properties import Problems, file_of, number_of, numbers_of, resolution_of
+from fcinv_core.mantid_adapter.tables import LABEL, VALUE, Cell
+from fcinv_core.shipped import card_of, describe_model, find_model
+
+if TYPE_CHECKING:
+    from fcinv_core.inversion.invert import InversionSettings
+    from fcinv_core.networks.model import Model
+
+#: Optional outputs that a method has nothing for, and what to choose instead.
+_WITHOUT = {
+    "fit": ("OutputReconstructedWorkspace", "The method fit asks no network: leave it empty, or choose refine."),
+    "network": ("OutputFittedWorkspace", "The method network fits nothing: leave it empty, or choose refine."),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class InversionRequest:
+    """What to invert, with what, and how.
+
+    Attributes
+    ----------
+    folded
+        The measurement.
+    keep
+        Shape (k,): cells of ``folded.cells`` that take part.
+    model
+        The trained model.
+    settings
+        How to invert.
+    provenance
+        Where everything comes from, plain content for JSON.
+    result_folder
+        Folder for the files of the result, or None.
+    """
+
+    folded: Folded
+    keep: BoolArray
+    model: Model
+    settings: InversionSettings
+    provenance: Mapping[str, Any]
+    result_folder: Path | None
+
+
+def inversion_problems(algorithm: Any) -> dict[str, str]:
+    """Return property name to a sentence for everything that is wrong with InvertForceConstants' properties."""
+    problems = Problems()
+    missing = _missing_for_inversion(algorithm.getProperty("InputWorkspace").value)
+    if missing is not None:
+        problems["InputWorkspace"] = missing
+    problems.check("Model", lambda: card_of(_model_folder(algorithm)))
+    problems.check("EnergyWindow", lambda: _window(algorithm))
+    instrument = algorithm.getPropertyValue("Instrument").strip()
+    if instrument and numbers_of(algorithm, "ResolutionFWHM"):
+        problems["Instrument"] = "ResolutionFWHM is given too: leave one of them empty."
+    elif instrument:
+        problems.check("Instrument", lambda: find_instrument(instrument))
+    folder = file_of(algorithm, "ResultFolder")
+    if folder is not None:
+        problems.check("ResultFolder", lambda: check_replaceable(folder, RESULT))
+    name, sentence = _WITHOUT.get(algorithm.getPropertyValue("Method"), ("", ""))
+    if name and algorithm.getPropertyValue(name):
+        problems[name] = sentence
+    return problems
+
+
+def read_inversion_request(algorithm: Any) -> InversionRequest:
+    """Turn the properties of InvertForceConstants into objects of the core.
+
+    Raises
+    ------
+    InputError
+        If they make no sense, or the measurement or the model is damaged.
+    """
+    from fcinv_core.inversion.invert import InversionSettings, expected_resolution
+    from fcinv_core.networks.model import load_model
+
+    measured = algorithm.getProperty("InputWorkspace").value
+    with histogram_file(algorithm, measured) as file:
+        folded, keep = read_folded(file)
+    instrument = algorithm.getPropertyValue("Instrument").strip()
+    model = _model_folder(algorithm)
+    return InversionRequest(
+        folded=folded,
+        keep=keep,
+        model=load_model(model),
+        settings=InversionSettings(
+            method=algorithm.getPropertyValue("Method"),
+            amplitudes=algorithm.getPropertyValue("Amplitudes"),
+            n_draws=int(algorithm.getProperty("NumberOfDraws").value),
+            seed=int(algorithm.getProperty("Seed").value),
+            temperature=number_of(algorithm, "Temperature"),
+            elastic_cut=number_of(algorithm, "ElasticCut"),
+            window=_window(algorithm),
+            resolution=expected_resolution(folded, instrument) if instrument else resolution_of(algorithm),
+        ),
+        provenance={
+            "algorithm": "InvertForceConstants in Mantid",
+            # A workspace that a parent algorithm hands over has no name.
+            "measurement": measured.name() or "a workspace",
+            "model": describe_model(model),
+            "fold": dict(folded.provenance),
+        },
+        result_folder=file_of(algorithm, "ResultFolder"),
+    )
+
+
+def force_constant_columns(inversion: Inversion) -> dict[str, Sequence[Cell]]:
+    """Return the columns of a table of the answer, FC0 first; what the network alone says is NaN without one."""
+    rows, network = force_constant_rows(inversion), inversion.network
+    unknown = np.full(len(rows), np.nan)
+    return {
+        "Name": [f"FC{row['index']}" for row in rows],
+        LABEL: [row["label"] for row in rows],
+        "Shell": [row["shell"] for row in rows],
+        "Distance": [row["distance_angstrom"] for row in rows],
+        VALUE: [row["value"] for row in rows],
+        "Error": [row["sigma"] for row in rows],
+        "DecidedBy": [row["decided_by"] for row in rows],
+        "PriorValue": [row["prior_mean"] for row in rows],
+        "PriorSigma": [row["prior_sigma"] for row in rows],
+        "NetworkValue": (unknown if network is None else network.values).tolist(),
+        "NetworkError": (unknown if network is None else network.sigma).tolist(),
+    }
+
+
+def posterior_columns(inversion: Inversion) -> dict[str, Sequence[Cell]]:
+    """Return the columns of a table of equally likely draws: one for each force constant, FC0 first."""
+    return {f"FC{k}": values.tolist() for k, values in enumerate(inversion.draws.T)}
+
+
+def _missing_for_inversion(measured: Any) -> str | None:
+    """Say what a workspace lacks to be inverted, in one sentence; None if it has it all."""
+    content = stored_content(measured)
+    if content.get("kind") != KIND:
+        return f"{measured.name()} is no result of FoldToIQE: give its OutputWorkspace."
+    if content.get("path") is None:
+        return f"{measured.name()} is folded over the irreducible zone: fold the events along a path."
+    return None
+
+
+def _model_folder(algorithm: Any) -> Path:
+    return find_model(algorithm.getPropertyValue("Model").strip())
+
+
+def _window(algorithm: Any) -> tuple[float, float] | None:
+    numbers = numbers_of(algorithm, "EnergyWindow")
+    if not numbers:
+        return None
+    if len(numbers) != 2 or not numbers[0] < numbers[1]:
+        raise InputError(
+            f"the window {', '.join(f'{number:g}' for number in numbers)}",
+            "two energies, the lower one first, were expected",
+            "write for example 3,36 (meV)",
+        )
+    return numbers[0], numbers[1]

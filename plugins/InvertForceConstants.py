@@ -1,0 +1,245 @@
+"""Mantid algorithm InvertForceConstants: a folded measurement to force constants with their uncertainty."""
+
+from mantid.api import (
+    AlgorithmFactory,
+    DataProcessorAlgorithm,
+    FileAction,
+    FileProperty,
+    IMDHistoWorkspaceProperty,
+    ITableWorkspaceProperty,
+    MatrixWorkspaceProperty,
+    Progress,
+    PropertyMode,
+    WorkspaceFactory,
+)
+from mantid.kernel import (
+    Direction,
+    EnabledWhenProperty,
+    FloatArrayProperty,
+    FloatBoundedValidator,
+    IntBoundedValidator,
+    Property,
+    PropertyCriterion,
+    StringListValidator,
+    StringMandatoryValidator,
+)
+
+MISSING_PACKAGE = (
+    "InvertForceConstants needs a Python package that is not there ({}): run `python -m pip install fcinv` in the "
+    "environment of Mantid and start Mantid again."
+)
+#: Where on the progress bar, of 1000 steps, the work lies, and steps of it after which that part is half full.
+_WORK, _TYPICAL = (60, 850), 300
+
+
+class InvertForceConstants(DataProcessorAlgorithm):
+    def category(self):
+        return "Inelastic\\ForceConstants;MDAlgorithms"
+
+    def summary(self):
+        return (
+            "Finds the force constants that a folded measurement says a crystal has, with their uncertainty: a "
+            "trained network gives a first answer, and a refinement through the lattice dynamics the final one."
+        )
+
+    def seeAlso(self):
+        return ["FoldToIQE", "SimulateDispersion", "TrainFCInversion"]
+
+    def PyInit(self):
+        self._declare_inputs()
+        self._declare_method()
+        self._declare_measurement()
+        self._declare_outputs()
+
+    def _declare_inputs(self):
+        self.declareProperty(
+            IMDHistoWorkspaceProperty("InputWorkspace", "", Direction.Input),
+            "OutputWorkspace of FoldToIQE. Its sample logs hold data and exposure of every zone class.",
+        )
+        self.declareProperty(
+            "Model",
+            "",
+            validator=StringMandatoryValidator(),
+            doc="Trained model of the crystal: the folder that TrainFCInversion wrote, or the name of one that "
+            "comes with fcinv, such as ge.",
+        )
+
+    def _declare_method(self):
+        self.declareProperty(
+            "Method",
+            "refine",
+            validator=StringListValidator(["refine", "network", "fit"]),
+            doc="refine: the network, then refinement of its answer. network: the network alone. fit: refinement "
+            "from the prior, without the network.",
+        )
+        self.declareProperty(
+            "Amplitudes",
+            "free",
+            validator=StringListValidator(["free", "unit", "coherent"]),
+            doc="Weights of the modes in the refinement. free: every mode's is fitted, as measured data ask for. "
+            "unit: all alike, as in simulated spectra. coherent: one-phonon structure factors.",
+        )
+        self.declareProperty(
+            "NumberOfDraws", 300, validator=IntBoundedValidator(lower=2), doc="Draws from the posterior."
+        )
+        self.declareProperty(
+            "Seed", 0, validator=IntBoundedValidator(lower=0), doc="The same seed gives the same result."
+        )
+        self.setPropertySettings("Amplitudes", self._refining())
+        for name in ("Method", "Amplitudes", "NumberOfDraws", "Seed"):
+            self.setPropertyGroup(name, "Method")
+
+    def _declare_measurement(self):
+        positive = FloatBoundedValidator(lower=0.0)
+        self.declareProperty(
+            "Temperature",
+            Property.EMPTY_DBL,
+            validator=positive,
+            doc="Temperature of the sample, K. Default: that of the runs.",
+        )
+        self.declareProperty(
+            FloatArrayProperty("EnergyWindow", []), "Energies that take part, meV: min,max. Default: all."
+        )
+        self.declareProperty(
+            "ElasticCut",
+            Property.EMPTY_DBL,
+            validator=positive,
+            doc="Energies nearer to zero than this are left out of the refinement, meV. Default: three FWHM of the "
+            "elastic line.",
+        )
+        self.declareProperty(
+            "Instrument",
+            "",
+            doc="Spectrometer from which the expected resolution follows, such as ARCS. Default: a typical one of "
+            "direct geometry.",
+        )
+        self.declareProperty(
+            FloatArrayProperty("ResolutionFWHM", []),
+            "Expected energy resolution c0,c1,c2..., in place of an instrument: FWHM(E) = c0 + c1 E + c2 E^2 ..., "
+            "meV. Width and slope are refined.",
+        )
+        for name in ("ElasticCut", "Instrument", "ResolutionFWHM"):
+            self.setPropertySettings(name, self._refining())
+        for name in ("Temperature", "EnergyWindow", "ElasticCut", "Instrument", "ResolutionFWHM"):
+            self.setPropertyGroup(name, "Measurement")
+
+    def _declare_outputs(self):
+        self.declareProperty(
+            FileProperty("ResultFolder", "", FileAction.OptionalDirectory),
+            "Folder for report.html, result.json, posterior.h5 and phonopy_params.yaml; it appears whole or not at "
+            "all. Default: nothing is written.",
+        )
+        self.declareProperty(
+            ITableWorkspaceProperty("OutputWorkspace", "", Direction.Output),
+            "All force constants, by falling magnitude in the prior: value and error (eV/Angstrom^2), who decided "
+            "them, and what prior and network say. SimulateDispersion takes it as it is.",
+        )
+        self.declareProperty(
+            MatrixWorkspaceProperty("OutputDispersionWorkspace", "", Direction.Output, PropertyMode.Optional),
+            "Energies (meV; imaginary ones negative) over the distance along the path, a spectrum for each branch, "
+            "with their standard deviations.",
+        )
+        self.declareProperty(
+            IMDHistoWorkspaceProperty("OutputFittedWorkspace", "", Direction.Output, PropertyMode.Optional),
+            "I(q,E) of the refinement over the axes of InputWorkspace. NaN where nothing was fitted.",
+        )
+        self.declareProperty(
+            IMDHistoWorkspaceProperty("OutputReconstructedWorkspace", "", Direction.Output, PropertyMode.Optional),
+            "Clean I(q,E), every mode of weight 1, that the network takes the measurement for, over its own axes.",
+        )
+        self.declareProperty(
+            ITableWorkspaceProperty("OutputPosteriorWorkspace", "", Direction.Output, PropertyMode.Optional),
+            "Equally likely sets of force constants, eV/Angstrom^2: a row for each draw, a column for each force "
+            "constant.",
+        )
+        self.setPropertySettings("OutputFittedWorkspace", self._refining())
+        self.setPropertySettings(
+            "OutputReconstructedWorkspace",
+            EnabledWhenProperty("Method", PropertyCriterion.IsNotEqualTo, "fit"),
+        )
+
+    @staticmethod
+    def _refining():
+        return EnabledWhenProperty("Method", PropertyCriterion.IsNotEqualTo, "network")
+
+    def validateInputs(self):
+        try:
+            from fcinv_core.mantid_adapter.inversion_request import inversion_problems
+        except ImportError as error:
+            return {"InputWorkspace": MISSING_PACKAGE.format(error)}
+        return inversion_problems(self)
+
+    def PyExec(self):
+        try:
+            self._invert()
+        except ImportError as error:
+            raise RuntimeError(MISSING_PACKAGE.format(error)) from error
+
+    def _invert(self):
+        from fcinv_core.inversion.invert import invert
+        from fcinv_core.inversion.results import write_result
+        from fcinv_core.mantid_adapter.inversion_request import read_inversion_request
+        from fcinv_core.mantid_adapter.progress_bars import Steps
+
+        progress = Progress(self, 0.0, 1.0, 1000)
+        progress.report(0, "Reading the measurement and the model")
+        request = read_inversion_request(self)
+        steps = Steps(progress, *_WORK, _TYPICAL)
+        inversion = invert(
+            request.folded,
+            request.keep,
+            request.model,
+            request.settings,
+            provenance=request.provenance,
+            say=steps.begin,
+            between=steps.step,
+        )
+        if request.result_folder is not None:
+            steps.begin("Writing the report")
+            write_result(inversion, request.result_folder, steps.step)
+        progress.report(_WORK[1], "Making workspaces")
+        self._set_outputs(inversion, request.model, progress)
+        self._log_verdict(inversion)
+        progress.report(1000, "Done")
+
+    def _set_outputs(self, inversion, model, progress):
+        from fcinv_core.inversion.spectra import fitted_histogram, reconstructed_histogram
+        from fcinv_core.mantid_adapter.histograms import histogram_workspace
+        from fcinv_core.mantid_adapter.inversion_request import force_constant_columns, posterior_columns
+        from fcinv_core.mantid_adapter.tables import dispersion_workspace, fill_table
+        from fcinv_core.nexus import write_mdhisto
+
+        def table(columns):
+            return fill_table(WorkspaceFactory.createTable(), columns)
+
+        def histogram(histo):
+            return histogram_workspace(self, lambda file: write_mdhisto(file, histo, inversion.crystal))
+
+        def dispersion():
+            energies = inversion.derived.energies
+            return dispersion_workspace(self, inversion.path, energies.value, energies.sigma)
+
+        self.setProperty("OutputWorkspace", table(force_constant_columns(inversion)))
+        optional = {
+            "OutputDispersionWorkspace": dispersion,
+            "OutputFittedWorkspace": lambda: histogram(fitted_histogram(inversion)),
+            "OutputReconstructedWorkspace": lambda: histogram(reconstructed_histogram(inversion, model)),
+            "OutputPosteriorWorkspace": lambda: table(posterior_columns(inversion)),
+        }
+        for k, (name, make) in enumerate(optional.items()):
+            # A name is needed: an optional output that has none cannot be stored.
+            if self.getPropertyValue(name):
+                progress.report(_WORK[1] + 30 * (k + 1), f"Making {name}")
+                self.setProperty(name, make())
+
+    def _log_verdict(self, inversion):
+        from fcinv_core.verdict import Status
+
+        for status, sentence in (
+            (inversion.status, inversion.headline),
+            *((one.status, one.sentence) for one in inversion.findings),
+        ):
+            (self.log().notice if status is Status.OK else self.log().warning)(sentence)
+
+
+AlgorithmFactory.subscribe(InvertForceConstants)

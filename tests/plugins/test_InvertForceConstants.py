@@ -1,0 +1,244 @@
+"""InvertForceConstants, as a script or Workbench runs it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any, get_args
+
+import h5py
+import numpy as np
+import pytest
+
+from fcinv_core.cli import main
+from fcinv_core.dynamics import mode_energies
+from fcinv_core.folding.folded_file import write_folded
+from fcinv_core.inversion.inversion import Method
+from fcinv_core.qpath import standard_path
+from fcinv_core.refinement.refined import AmplitudeModel
+from tests.inversion import standin
+from tests.plugins.cancelling import cancel_after
+from tests.plugins.test_FoldToIQE import axes, content, make_another_histogram
+from tests.plugins.test_SimulateDispersion import energies_of
+from tests.test_generation import STRUCTURE
+
+#: The measurement is of a spectrum in which every mode weighs the same.
+QUICK = {"Amplitudes": "unit", "NumberOfDraws": 20}
+QUICK_WORDS = ("--refine", "unit", "--draws", "20")
+OPTIONAL = {
+    "OutputDispersionWorkspace": "bands",
+    "OutputFittedWorkspace": "fitted",
+    "OutputReconstructedWorkspace": "reconstructed",
+    "OutputPosteriorWorkspace": "posterior",
+}
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folded measurement of aluminium."""
+    path = tmp_path_factory.mktemp("measured") / "iqe.nxs"
+    write_folded(path, standin.measurement())
+    return path
+
+
+@pytest.fixture
+def iqe(simpleapi: ModuleType, measured: Path) -> Any:
+    return simpleapi.LoadMD(Filename=str(measured), LoadHistory=False, OutputWorkspace="iqe")
+
+
+def invert(simpleapi: ModuleType, model: Path, **options: Any) -> Any:
+    given = {"InputWorkspace": "iqe", "Model": str(model), "OutputWorkspace": "found", **QUICK}
+    simpleapi.InvertForceConstants(**{**given, **options})
+    return simpleapi.mtd["found"]
+
+
+def test_the_result_is_that_of_the_command_line(
+    simpleapi: ModuleType, iqe: Any, measured: Path, model_folder: Path, tmp_path: Path
+) -> None:
+    words = ["invert", str(measured), "--model", str(model_folder), *QUICK_WORDS, "--window", "3", "40"]
+    assert main([*words, "--fwhm", "2.0", "0", "--out", str(tmp_path / "a")]) == 0
+    options = {"EnergyWindow": [3.0, 40.0], "ResolutionFWHM": [2.0, 0.0], "ResultFolder": str(tmp_path / "b")}
+    table = invert(simpleapi, model_folder, **OPTIONAL, **options)
+    one, other = (json.loads((tmp_path / name / "result.json").read_text(encoding="utf-8")) for name in "ab")
+    for result in (one, other):
+        result.pop("provenance")
+    assert one == other
+    assert (tmp_path / "b" / "report.html").exists()
+    rows = one["force_constants"]
+    for column, key in {
+        "Label": "label",
+        "Value": "value",
+        "Error": "sigma",
+        "PriorValue": "prior_mean",
+        "DecidedBy": "decided_by",
+    }.items():
+        assert list(table.column(column)) == [row[key] for row in rows]
+    assert list(table.column("NetworkValue")) == [row["value"] for row in one["network"]["force_constants"]]
+    with h5py.File(tmp_path / "a" / "posterior.h5") as file:
+        bands = file["dispersion/answer"]
+        np.testing.assert_allclose(energies_of(simpleapi.mtd["bands"]), bands["value"][()], atol=1e-12)
+        errors = np.array([simpleapi.mtd["bands"].readE(k) for k in range(3)]).T
+        np.testing.assert_allclose(errors, (bands["upper68"][()] - bands["lower68"][()]) / 2, atol=1e-12)
+        posterior = simpleapi.mtd["posterior"]
+        drawn = np.array([posterior.column(name) for name in posterior.getColumnNames()]).T
+        np.testing.assert_array_equal(drawn, file["force_constants/draws"][()])
+        np.testing.assert_array_equal(simpleapi.mtd["fitted"].getSignalArray(), file["spectra/fitted"][()])
+        np.testing.assert_array_equal(
+            simpleapi.mtd["reconstructed"].getSignalArray(), file["spectra/network/reconstructed"][()]
+        )
+
+
+def test_it_finds_the_truth_within_its_errors(simpleapi: ModuleType, iqe: Any, model_folder: Path) -> None:
+    found = invert(simpleapi, model_folder, OutputDispersionWorkspace="bands", NumberOfDraws=100)
+    values, errors = (np.array(found.column(name)) for name in ("Value", "Error"))
+    away = (values - standin.truth()) / errors
+    assert (np.abs(away) < 2).mean() > 0.9
+    # The mean of the prior lies 7 % below every energy.
+    bands = simpleapi.mtd["bands"]
+    path = standin.measurement().bins.path
+    assert path is not None
+    exact = standin.prior().dynamics(path.q).energies(standin.truth())
+    assert np.sqrt(((energies_of(bands) - exact) ** 2).mean()) < 0.2
+    np.testing.assert_allclose(bands.readX(0), path.distance, atol=1e-12)
+
+
+def test_histograms_lie_on_the_axes_of_measurement_and_model(
+    simpleapi: ModuleType, iqe: Any, model_folder: Path
+) -> None:
+    invert(simpleapi, model_folder, **OPTIONAL)
+    fitted, reconstructed = (simpleapi.mtd[name] for name in ("fitted", "reconstructed"))
+    assert axes(fitted) == axes(iqe)
+    seen, model = iqe.getSignalArray(), fitted.getSignalArray()
+    fit = np.isfinite(model)
+    assert not fit[:, :4].any(), "the elastic line is left out"
+    # Counts scatter about the fit: 40 for an intensity of 1.
+    chi2 = (standin.EXPOSURE * (seen[fit] - model[fit]) ** 2 / model[fit]).mean()
+    assert 0.7 < chi2 < 1.3
+    assert content(fitted)["kind"] == "fitted spectrum"
+    assert axes(reconstructed)[0][2] == 31
+    assert axes(reconstructed)[1][2] == 40
+    assert content(reconstructed)["kind"] == "reconstructed spectrum"
+
+
+def test_the_table_can_be_simulated(simpleapi: ModuleType, iqe: Any, model_folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "POSCAR").write_text(STRUCTURE)
+    found = invert(simpleapi, model_folder, Method="fit")
+    simpleapi.SimulateDispersion(
+        ForceConstantsTable="found",
+        StructureFile=str(tmp_path / "POSCAR"),
+        QStep=0.1,
+        CoverageWorkspace="iqe",
+        OutputWorkspace="again",
+        OutputCoverageWorkspace="expected",
+    )
+    again, values = energies_of(simpleapi.mtd["again"]), np.array(found.column("Value"))
+    path = standard_path(standin.prior().crystal, len(again))
+    force_constants = standin.prior().force_constants(values, "the table")
+    np.testing.assert_allclose(again, mode_energies(force_constants, path.q), atol=1e-4)
+    expected = simpleapi.mtd["expected"].getSignalArray()
+    np.testing.assert_array_equal(np.isfinite(expected), np.isfinite(iqe.getSignalArray()))
+
+
+def test_the_network_alone(simpleapi: ModuleType, iqe: Any, model_folder: Path, tmp_path: Path) -> None:
+    table = invert(simpleapi, model_folder, Method="network", OutputReconstructedWorkspace="reconstructed", Seed=3)
+    assert list(table.column("Value")) == list(table.column("NetworkValue"))
+    assert list(table.column("Error")) == pytest.approx(list(table.column("NetworkError")))
+    fit = invert(simpleapi, model_folder, Method="fit", OutputWorkspace="found")
+    assert np.isnan(fit.column("NetworkValue")).all()
+    assert sorted(map(str, simpleapi.mtd.getObjectNames())) == ["found", "iqe", "reconstructed"]
+
+
+def test_one_entry_in_the_history_and_nothing_left_behind(
+    simpleapi: ModuleType, iqe: Any, model_folder: Path
+) -> None:
+    invert(simpleapi, model_folder, Method="network", OutputDispersionWorkspace="bands")
+    assert sorted(map(str, simpleapi.mtd.getObjectNames())) == ["bands", "found", "iqe"]
+    history = simpleapi.mtd["bands"].getHistory()
+    entries = [history.getAlgorithmHistory(k) for k in range(history.size())]
+    assert [entry.name() for entry in entries] == ["LoadMD", "InvertForceConstants"]
+    assert entries[1].childHistorySize() == 0
+
+
+def prepared(model: Path, **options: Any) -> Any:
+    from mantid.api import AlgorithmManager
+
+    algorithm = AlgorithmManager.create("InvertForceConstants")
+    given = {"InputWorkspace": "iqe", "Model": str(model), "OutputWorkspace": "found", **QUICK}
+    for name, value in {**given, **options}.items():
+        algorithm.setProperty(name, value)
+    return algorithm
+
+
+def test_choices_are_those_of_the_core(model_folder: Path) -> None:
+    from mantid.api import AlgorithmManager
+
+    algorithm = AlgorithmManager.create("InvertForceConstants")
+    assert sorted(algorithm.getProperty("Method").allowedValues) == sorted(get_args(Method))
+    assert sorted(algorithm.getProperty("Amplitudes").allowedValues) == sorted(get_args(AmplitudeModel))
+
+
+@pytest.mark.parametrize(
+    ("options", "name", "says"),
+    [
+        (
+            {"InputWorkspace": "other"},
+            "InputWorkspace",
+            "other is no result of FoldToIQE: give its OutputWorkspace",
+        ),
+        ({"Model": "nowhere"}, "Model", "there is no model 'nowhere'"),
+        ({"Model": "."}, "Model", "is not a model: there is no card.json in it"),
+        ({"EnergyWindow": [3.0]}, "EnergyWindow", "two energies, the lower one first"),
+        ({"EnergyWindow": [30.0, 3.0]}, "EnergyWindow", "two energies, the lower one first"),
+        ({"Instrument": "ARC"}, "Instrument", "'ARC' is not a known instrument"),
+        ({"Instrument": "ARCS", "ResolutionFWHM": [1.0]}, "Instrument", "leave one of them empty"),
+        ({"ResultFolder": str(Path(__file__).parent)}, "ResultFolder", "it holds files but no result.json"),
+        (
+            {"Method": "fit", "OutputReconstructedWorkspace": "r"},
+            "OutputReconstructedWorkspace",
+            "asks no network",
+        ),
+        ({"Method": "network", "OutputFittedWorkspace": "f"}, "OutputFittedWorkspace", "fits nothing"),
+    ],
+)
+def test_wrong_entries_are_named_in_a_sentence(
+    simpleapi: ModuleType, iqe: Any, model_folder: Path, options: dict[str, Any], name: str, says: str
+) -> None:
+    make_another_histogram(simpleapi)
+    problems = dict(prepared(model_folder, **options).validateInputs())
+    assert list(problems) == [name]
+    assert says in problems[name]
+    assert "\n" not in problems[name]
+    with pytest.raises(RuntimeError, match="invalid Properties"):
+        invert(simpleapi, model_folder, **options)
+    assert not simpleapi.mtd.doesExist("found")
+
+
+def test_a_measurement_of_another_crystal_is_one_sentence(simpleapi: ModuleType, iqe: Any, tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="crystal of the measurement"):
+        invert(simpleapi, Path("ge"), ResultFolder=str(tmp_path / "result"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_changed_measurement_is_refused(simpleapi: ModuleType, iqe: Any, model_folder: Path) -> None:
+    iqe.setSignalArray(np.array(iqe.getSignalArray()) * 2)
+    with pytest.raises(RuntimeError, match="the histogram is not the sum of the runs"):
+        invert(simpleapi, model_folder)
+
+
+def test_a_missing_package_is_named_with_the_line_that_installs_it(
+    simpleapi: ModuleType, iqe: Any, model_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "fcinv_core.inversion.invert", None)
+    with pytest.raises(RuntimeError, match=r"fcinv_core\.inversion\.invert.*python -m pip install fcinv"):
+        invert(simpleapi, model_folder)
+
+
+def test_cancelling_ends_it_within_a_second(
+    simpleapi: ModuleType, iqe: Any, model_folder: Path, tmp_path: Path
+) -> None:
+    options = {"NumberOfDraws": 50_000, "Method": "fit", "ResultFolder": str(tmp_path / "result")}
+    cancel_after(prepared(model_folder, **options), 2.0)
+    assert sorted(map(str, simpleapi.mtd.getObjectNames())) == ["iqe"]
+    assert list(tmp_path.iterdir()) == []
