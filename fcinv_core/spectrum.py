@@ -85,6 +85,11 @@ class Resolution:
         """Full width at half maximum at energy transfers, meV, any shape."""
         return np.asarray(np.polynomial.polynomial.polyval(np.asarray(energy, dtype=float), self.fwhm_coefficients))
 
+    @property
+    def elastic_fwhm(self) -> float:
+        """FWHM of the elastic line, meV."""
+        return self.fwhm_coefficients[0]
+
     def sigma(self, energy: FloatArray) -> FloatArray:
         """Standard deviation at energy transfers, meV, any shape.
 

@@ -12,6 +12,8 @@ import argparse
 import os
 import platform
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -25,7 +27,7 @@ from fcinv_core.potentials import shipped_ensemble
 from fcinv_core.prior import prior_from_members
 from fcinv_core.refinement.measurement import data_of_folded
 from fcinv_core.refinement.refine import RefineSettings, refine
-from fcinv_core.refinement.refined import Refined
+from fcinv_core.refinement.refined import AmplitudeModel, Refined
 from fcinv_core.spectrum import Resolution
 
 
@@ -42,16 +44,16 @@ def main() -> None:
     begin = time.process_time()
     data = data_of_folded(folded, keep, Resolution(tuple(options.fwhm)))
     print(f"take the data          {time.process_time() - begin:8.2f} s")
-    near = prior.mean
-    for model in ("free", "coherent"):
-        far = RefineSettings(model=model, reweight=False)
-        found = timed(f"{model}, far start", lambda far=far: refine(data, prior, prior.mean, far))
+    models: tuple[AmplitudeModel, ...] = ("free", "coherent")
+    for model in models:
+        settings = RefineSettings(model=model, reweight=False)
+        found = timed(f"{model}, far start", partial(refine, data, prior, prior.mean, settings))
         near = found.values + 0.3 * found.sigma
-        close = RefineSettings(model=model, max_starts=1, first_width=0.0, reweight=False)
-        timed(f"{model}, near start", lambda close=close, near=near: refine(data, prior, near, close))
+        settings = RefineSettings(model=model, max_starts=1, far=False, reweight=False)
+        timed(f"{model}, near start", partial(refine, data, prior, near, settings))
 
 
-def timed(what: str, run) -> Refined:  # type: ignore[no-untyped-def]
+def timed(what: str, run: Callable[[], Refined]) -> Refined:
     """Run twice, because the first time compiles, and print the second."""
     run()
     begin = time.process_time()

@@ -26,8 +26,8 @@ from tests.folding.measurement import GRID, INCIDENT, constant_scattering, detec
 
 #: Wide against the bins, so that a line's height in the middle of a bin is its mean over it.
 WIDE = Resolution((12.0,))
-#: So cold that lines of energy gain, on the other side of zero, do not reach the bins.
-TEMPERATURE = 1.0
+#: So warm that lines of energy gain, on the other side of zero, reach the bins.
+TEMPERATURE = 100.0
 
 
 @pytest.fixture(scope="module")

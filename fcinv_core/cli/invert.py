@@ -97,7 +97,7 @@ def run(arguments: argparse.Namespace) -> int:
     from fcinv_core.inversion.invert import InversionSettings, invert
     from fcinv_core.inversion.results import write_result
     from fcinv_core.networks.model import load_model
-    from fcinv_core.shipped import find_model
+    from fcinv_core.shipped import describe_model, find_model
 
     check_replaceable(arguments.out, RESULT)
     folder = find_model(arguments.model)
@@ -115,7 +115,7 @@ def run(arguments: argparse.Namespace) -> int:
     provenance = {
         "command": arguments.command_line,
         "measurement": f"{arguments.folded.name}, sha256 {sha256(arguments.folded)}",
-        "model": f"{folder.name}, card sha256 {sha256(folder / 'card.json')}",
+        "model": describe_model(folder),
         "fold": dict(folded.provenance),
     }
     inversion = invert(folded, keep, load_model(folder), settings, provenance=provenance, say=_say)
@@ -146,15 +146,13 @@ def summary(inversion: Inversion) -> str:
 def _resolution(arguments: argparse.Namespace, folded: Folded) -> Resolution | None:
     """Return the resolution that --fwhm or --instrument say; None if neither is given."""
     from fcinv_core.cli.options import resolution
-    from fcinv_core.instrument import find_instrument
-    from fcinv_core.instrument import resolution as instrument_resolution
+    from fcinv_core.inversion.invert import expected_resolution
 
     if arguments.fwhm is not None and arguments.instrument is not None:
         raise InputError("--fwhm and --instrument", "both say the resolution", "give one of them")
     if arguments.instrument is None:
         return resolution(arguments)
-    incident = max(run.incident_energy for run in folded.runs)
-    return instrument_resolution(find_instrument(arguments.instrument), incident)
+    return expected_resolution(folded, arguments.instrument)
 
 
 def _say(sentence: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -104,6 +105,8 @@ def derive(
     values: FloatArray,
     draws: FloatArray,
     temperature: float = ROOM_TEMPERATURE,
+    *,
+    between: Callable[[], None] = lambda: None,
 ) -> Derived:
     """Compute what follows from force constants and from posterior draws of them.
 
@@ -123,12 +126,14 @@ def derive(
         Shape (d, n): draws of them.
     temperature
         Of the mean-square displacements, K.
+    between
+        Called between two sets; what it raises ends it.
     """
     sets = np.vstack([values, draws])
     energies = prior.dynamics(path.q, path.direction).energies(sets)
     special = prior.dynamics(stability_points(crystal)).energies(sets)
     q, weights = irreducible_mesh(crystal, _spacing(prior, crystal))
-    modes, displacements = _on_mesh(prior.dynamics(q), crystal, weights, sets, temperature)
+    modes, displacements = _on_mesh(prior.dynamics(q), crystal, weights, sets, temperature, between)
 
     lowest = np.min([x.reshape(len(sets), -1).min(axis=1) for x in (energies, special, modes)], axis=0)
     basis = elastic_basis(crystal)
@@ -178,11 +183,17 @@ def _spacing(prior: Prior, crystal: Crystal) -> float:
 
 
 def _on_mesh(
-    dynamics: BornVonKarman, crystal: Crystal, weights: FloatArray, sets: FloatArray, temperature: float
+    dynamics: BornVonKarman,
+    crystal: Crystal,
+    weights: FloatArray,
+    sets: FloatArray,
+    temperature: float,
+    between: Callable[[], None],
 ) -> tuple[FloatArray, FloatArray]:
     """Energies (d, n_q, m), meV, and isotropic mean-square displacements (d, s), Å², of each set."""
     energies, displacements = [], []
     for values in sets:
+        between()
         found = Modes(*dynamics.modes(values))
         energies.append(found.energies)
         displacements.append(displacements_of(MeshModes(crystal, weights, found), temperature).isotropic)

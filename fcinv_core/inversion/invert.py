@@ -13,6 +13,7 @@ from fcinv_core.derived.bands import Band, band
 from fcinv_core.derived.quantities import ROOM_TEMPERATURE, derive
 from fcinv_core.errors import InputError
 from fcinv_core.folding.folded import BoolArray, Folded
+from fcinv_core.instrument import find_instrument, resolution
 from fcinv_core.inversion.inversion import FEW_DRAWS, Inversion, Method, NetworkPart
 from fcinv_core.inversion.judgement import judge_inversion
 from fcinv_core.inversion.matching import check_measurement, strain_between
@@ -81,6 +82,7 @@ def invert(
     *,
     provenance: Mapping[str, Any] | None = None,
     say: Say = lambda sentence: None,
+    between: Callable[[], None] = lambda: None,
 ) -> Inversion:
     """Find the force constants that a measurement says a crystal has.
 
@@ -98,6 +100,8 @@ def invert(
         What the caller knows of where everything comes from, plain content for JSON.
     say
         Told what is being done.
+    between
+        Called between steps of the work, a fraction of a second apart; what it raises ends the inversion.
 
     Raises
     ------
@@ -129,7 +133,7 @@ def invert(
     refined = None
     if chosen.method != "network":
         say(f"refining {prior.n_force_constants} force constants")
-        refined = _refine(folded, keep, prior, _starts(prior, network), chosen)
+        refined = _refine(folded, keep, prior, _starts(prior, network), chosen, between)
 
     values, covariance, draws = _answer(network, refined, chosen)
     say("deriving what follows from them")
@@ -147,7 +151,7 @@ def invert(
         draws=draws,
         network=network,
         refined=refined,
-        derived=derive(prior, folded.bins.crystal, path, values, draws, kelvin),
+        derived=derive(prior, folded.bins.crystal, path, values, draws, kelvin, between=between),
         prior_energies=_prior_band(prior, path, chosen.seed),
     )
     return replace(
@@ -158,13 +162,39 @@ def invert(
     )
 
 
+def expected_resolution(folded: Folded, instrument: str = "") -> Resolution:
+    """Return the energy resolution of a spectrometer at the incident energy of a measurement.
+
+    Parameters
+    ----------
+    folded
+        The measurement.
+    instrument
+        Name of the spectrometer; without one, that of a typical one of direct geometry.
+
+    Raises
+    ------
+    InputError
+        If there is no spectrometer of that name.
+    """
+    incident = max(run.incident_energy for run in folded.runs)
+    if instrument:
+        return resolution(find_instrument(instrument), incident)
+    return Resolution((_WIDTH * incident, -_WIDTH * _FALL))
+
+
 def _refine(
-    folded: Folded, keep: BoolArray, prior: Prior, starts: FloatArray, settings: InversionSettings
+    folded: Folded,
+    keep: BoolArray,
+    prior: Prior,
+    starts: FloatArray,
+    settings: InversionSettings,
+    between: Callable[[], None],
 ) -> Refined:
     data = data_of_folded(
         folded,
         keep,
-        _resolution(folded) if settings.resolution is None else settings.resolution,
+        expected_resolution(folded) if settings.resolution is None else settings.resolution,
         elastic_cut=settings.elastic_cut,
         temperature=settings.temperature,
     )
@@ -173,6 +203,7 @@ def _refine(
         prior,
         starts,
         RefineSettings(model=settings.amplitudes, n_draws=settings.n_draws, seed=settings.seed),
+        between=between,
     )
 
 
@@ -210,11 +241,6 @@ def _prior_draws(prior: Prior, seed: int) -> FloatArray:
 def _prior_band(prior: Prior, path: QPath, seed: int) -> Band:
     energies = prior.dynamics(path.q, path.direction).energies(np.vstack([prior.mean, _prior_draws(prior, seed)]))
     return band(energies[0], energies[1:])
-
-
-def _resolution(folded: Folded) -> Resolution:
-    incident = max(run.incident_energy for run in folded.runs)
-    return Resolution((_WIDTH * incident, -_WIDTH * _FALL))
 
 
 def _temperature(folded: Folded, settings: InversionSettings) -> float | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,21 @@ from fcinv_core.prior_hdf5 import write_prior
 from fcinv_core.report.inversion_report import report
 
 
-def write_result(inversion: Inversion, folder: Path | str) -> Path:
+def write_result(inversion: Inversion, folder: Path | str, between: Callable[[], None] = lambda: None) -> Path:
     """Write the folder of a result, whole or not at all; return it.
 
     It holds result.json (`result_content`), posterior.h5 (covariance, draws, prior, measured and fitted intensity,
     bands), phonopy_params.yaml (the inverted force constants, which ``phonopy.load`` takes as it is) and
     report.html (everything for people, in one file).
+
+    Parameters
+    ----------
+    inversion
+        What to write.
+    folder
+        Where.
+    between
+        Called between parts of the work; what it raises ends it, and nothing is written.
 
     Raises
     ------
@@ -37,7 +47,7 @@ def write_result(inversion: Inversion, folder: Path | str) -> Path:
         write_text(temporary / RESULT, _json(result_content(inversion)))
         _write_posterior(temporary / POSTERIOR, inversion)
         write_phonopy_params(inversion.force_constants(), temporary / PHONOPY)
-        write_text(temporary / REPORT, report(inversion))
+        write_text(temporary / REPORT, report(inversion, between))
     return folder
 
 

@@ -12,7 +12,7 @@ from fcinv_core.force_constants.pairs import ComplexArray
 from fcinv_core.prior import Prior
 from fcinv_core.refinement.branches import Branches, pack
 from fcinv_core.refinement.known import bin_losses, expected_counts, linearised_counts
-from fcinv_core.refinement.lines import SHAPE, SHAPE_SIGMA, Modes, one_phonon_weights, place_modes
+from fcinv_core.refinement.lines import SHAPE, Modes, one_phonon_weights, place_modes, shape_sigma
 from fcinv_core.refinement.measurement import Measurement
 from fcinv_core.refinement.noise import Noise
 from fcinv_core.refinement.refined import AmplitudeModel
@@ -27,6 +27,8 @@ from fcinv_core.units import ROOT_TO_MEV
 _SIGMA = (5.0, 0.3, 2.0, 1.0)
 #: The constant background starts at this share of the counts.
 _BACKGROUND_SHARE = 0.1
+#: Lines as wide as this share of the highest mode make a first scale that does not hang on where they lie.
+_BROAD = 0.05
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +79,8 @@ class CoherentModel:
         start = np.append(prior.mean, np.zeros(len(self.names)))
         solved = self._solved(prior.mean)
         weights = np.abs(self._structure_factors(solved, self._damping(start))) ** 2
-        expected = expected_counts(data, self._modes(solved.energies, start, 2.0), data.exposure, weights)
+        modes = self._modes(solved.energies, start, _BROAD * float(solved.energies.max()))
+        expected = expected_counts(data, modes, data.exposure, weights)
         self._scale = max(data.counts.sum(), 1.0) * (1 - _BACKGROUND_SHARE) / expected.sum()
         self._flat = data.background * _BACKGROUND_SHARE * max(data.counts.sum(), 1.0) / data.background.sum()
         self._incoherent = self._scale * data.exposure * self._incoherent_spectra()
@@ -92,7 +95,7 @@ class CoherentModel:
     def prior_of(self, prior: Prior) -> GaussianPrior:
         """Return the Gaussian prior of all parameters."""
         mean = np.append(prior.mean, np.zeros(len(self.names)))
-        return GaussianPrior(mean, np.concatenate([prior.sigma, SHAPE_SIGMA, _SIGMA]))
+        return GaussianPrior(mean, np.concatenate([prior.sigma, shape_sigma(self.measurement.resolution), _SIGMA]))
 
     def loss(self, parameters: FloatArray, broadening: float = 0.0) -> float:
         """Return the negative log likelihood."""
@@ -176,7 +179,7 @@ class CoherentModel:
 
     def _modes(self, energies: FloatArray, parameters: FloatArray, broadening: float) -> Modes:
         n = self.n_force_constants
-        strengths = one_phonon_weights(energies, self.measurement.temperature)
+        strengths = one_phonon_weights(energies, self.measurement.temperature, self.measurement.resolution)
         return place_modes(self.measurement, energies, *strengths, parameters[n : n + 4], broadening)
 
     def _incoherent_spectra(self) -> FloatArray:

@@ -11,11 +11,12 @@ from fcinv_core.refinement.amplitudes import cell_variance, solve_amplitudes
 from fcinv_core.refinement.branches import Branches
 from fcinv_core.refinement.lines import (
     SHAPE,
-    SHAPE_SIGMA,
     add_derivatives,
+    fill_windows,
     line_at,
     one_phonon_weights,
     place_modes,
+    shape_sigma,
     share_at,
 )
 from fcinv_core.refinement.measurement import Measurement
@@ -31,7 +32,7 @@ class FreeModel:
     """Counts of a measurement whose modes have free amplitudes.
 
     Parameters are the n force constants in FC order, the four of `SHAPE`, and the logarithms of two backgrounds:
-    constant in counts, and proportional to |Q|² in intensity, as multiphonon scattering. Amplitudes have an
+    constant in counts, and proportional to |Q|² in intensity, as incoherent scattering. Amplitudes have an
     exponential prior, the distribution of squared structure factors (Wilson, Acta Cryst. 2, 318 (1949)), of
     the same mean everywhere.
     """
@@ -47,10 +48,8 @@ class FreeModel:
         level = _BACKGROUND_SHARE * max(data.counts.sum(), 1.0) / shapes.sum(axis=0)
         self._backgrounds = shapes * level
         energies = self._per_bin(self.branches.energies(prior.mean))
-        share = (
-            np.einsum("k,bks->b", data.nodes.shares, one_phonon_weights(energies, data.temperature)[0])
-            * data.grid.width
-        )
+        weights, _ = one_phonon_weights(energies, data.temperature, data.resolution)
+        share = np.einsum("k,bks->b", data.nodes.shares, weights) * data.grid.width
         expected = self._strength @ share[data.bin] / (data.grid.maximum - data.grid.minimum)
         self._rate = np.full(self.branches.n_modes, expected / max(data.counts.sum(), 1.0))
         self._amplitudes = np.full((len(data.cut_bin), self.branches.n_modes), 1 / self._rate)
@@ -63,7 +62,7 @@ class FreeModel:
     @property
     def names(self) -> tuple[tuple[str, str], ...]:
         """Names and units of the parameters of the measurement."""
-        return (*SHAPE, ("log_background", ""), ("log_multiphonon", ""))
+        return (*SHAPE, ("log_background", ""), ("log_background_q_squared", ""))
 
     @property
     def n_free_amplitudes(self) -> int:
@@ -73,7 +72,8 @@ class FreeModel:
     def prior_of(self, prior: Prior) -> GaussianPrior:
         """Return the Gaussian prior of all parameters."""
         mean = np.append(prior.mean, np.zeros(len(self.names)))
-        return GaussianPrior(mean, np.concatenate([prior.sigma, SHAPE_SIGMA, [_BACKGROUND_SIGMA] * 2]))
+        shape = shape_sigma(self.measurement.resolution)
+        return GaussianPrior(mean, np.concatenate([prior.sigma, shape, [_BACKGROUND_SIGMA] * 2]))
 
     def loss(self, parameters: FloatArray, broadening: float = 0.0) -> float:
         """Return the negative log likelihood, amplitudes at their best."""
@@ -99,7 +99,8 @@ class FreeModel:
         informations = weight[:, None, None] * (chain.swapaxes(1, 2) @ (informations @ chain))
         flat = slopes.reshape(-1, n)
         # A standard deviation of the line shape's parameters counts as a meV.
-        metric = np.diag(np.concatenate([np.zeros(n), 1 / np.square([*SHAPE_SIGMA, 1.0, 1.0])]))
+        unit = np.append(shape_sigma(self.measurement.resolution), [1.0, 1.0])
+        metric = np.diag(np.append(np.zeros(n), 1 / unit**2))
         metric[:n, :n] = flat.T @ flat / len(flat)
         return Linearised(
             loss=float(weight @ losses),
@@ -121,7 +122,8 @@ class FreeModel:
     ) -> tuple[FloatArray, FloatArray, FloatArray]:
         data = self.measurement
         rest = parameters[self.n_force_constants :]
-        modes = place_modes(data, energies, *one_phonon_weights(energies, data.temperature), rest[:4], broadening)
+        strengths = one_phonon_weights(energies, data.temperature, data.resolution)
+        modes = place_modes(data, energies, *strengths, rest[:4], broadening)
         backgrounds = self._backgrounds * np.exp(rest[4:])
         n_bins, per_bin, n_modes = energies.shape
         p = n_modes * per_bin + len(rest) if derivatives else 0
@@ -180,9 +182,11 @@ def _free(  # type: ignore[no-untyped-def]
     n_lines, n_back = n_modes * per_bin, backgrounds.shape[1]
     p = scores.shape[1]
     turned = np.zeros(3)
+    low, high = np.empty((per_bin, n_modes), np.int64), np.empty((per_bin, n_modes), np.int64)
     for c in range(len(cut_bin)):
         b, first, last = cut_bin[c], cut_start[c], cut_start[c + 1]
         n = last - first
+        fill_windows(modes, b, mean, spread, first, last, low, high)
         columns, base = np.zeros((n, n_modes)), fixed[first:last].copy()
         for i in range(n):
             cell = first + i
@@ -191,9 +195,10 @@ def _free(  # type: ignore[no-untyped-def]
             for s in range(n_modes):
                 total = 0.0
                 for k in range(per_bin):
-                    total += modes.strengths[b, k, s] * share_at(
-                        modes, b, k, s, energy[cell], mean[cell], spread[cell]
-                    )
+                    if low[k, s] <= energy[cell] <= high[k, s]:
+                        total += modes.strengths[b, k, s] * share_at(
+                            modes, b, k, s, energy[cell], mean[cell], spread[cell]
+                        )
                 columns[i, s] = strength[cell] * total
         x = amplitudes[c]
         for s in range(n_modes):
@@ -216,7 +221,7 @@ def _free(  # type: ignore[no-untyped-def]
                 if x[s] == 0.0 or columns[i, s] == 0.0:
                     continue
                 for k in range(per_bin):
-                    if modes.strengths[b, k, s] == 0.0:
+                    if modes.strengths[b, k, s] == 0.0 or not low[k, s] <= energy[cell] <= high[k, s]:
                         continue
                     share, by_centre, by_variance, smeared = line_at(
                         modes, b, k, s, energy[cell], mean[cell], spread[cell], turned

@@ -7,7 +7,7 @@ import numpy as np
 
 from fcinv_core.crystal import FloatArray
 from fcinv_core.refinement.amplitudes import LEAST, cell_loss
-from fcinv_core.refinement.lines import SHAPE_SIGMA, Modes, add_derivatives, line_at, share_at
+from fcinv_core.refinement.lines import Modes, add_derivatives, fill_windows, line_at, shape_sigma, share_at
 from fcinv_core.refinement.measurement import Measurement
 from fcinv_core.refinement.noise import Noise
 from fcinv_core.refinement.scoring import Linearised
@@ -106,7 +106,7 @@ def linearised_counts(
         informations[b] = data.weight[b] * (jacobian.T @ jacobian)
     of_energies = slopes[:, :n_lines].reshape(-1, n)
     # A standard deviation of the line shape's parameters, or a factor e of the others, counts as a meV.
-    metric = np.diag(np.concatenate([np.zeros(n), 1 / np.square(SHAPE_SIGMA), np.ones(p - n - 4)]))
+    metric = np.diag(np.concatenate([np.zeros(n), 1 / shape_sigma(data.resolution) ** 2, np.ones(p - n - 4)]))
     metric[:n, :n] = of_energies.T @ of_energies / len(of_energies)
     return Linearised(
         loss=float(data.weight @ bin_losses(noise, expected)),
@@ -124,14 +124,16 @@ def _expect(  # type: ignore[no-untyped-def]
 ):
     """Fill ``expected``; see `expected_counts`."""
     _, per_bin, n_modes = modes.energies.shape
+    low, high = np.empty((per_bin, n_modes), np.int64), np.empty((per_bin, n_modes), np.int64)
     for c in range(len(cut_bin)):
         b = cut_bin[c]
+        fill_windows(modes, b, mean, spread, cut_start[c], cut_start[c + 1], low, high)
         for cell in range(cut_start[c], cut_start[c + 1]):
             total = 0.0
             for k in range(per_bin):
                 for s in range(n_modes):
                     factor = modes.strengths[b, k, s] * weights[c, k, s]
-                    if factor != 0.0:
+                    if factor != 0.0 and low[k, s] <= energy[cell] <= high[k, s]:
                         total += factor * share_at(modes, b, k, s, energy[cell], mean[cell], spread[cell])
             expected[cell] = strength[cell] * total
 
@@ -157,8 +159,10 @@ def _fill_rows(  # type: ignore[no-untyped-def]
     first_pair = n_modes * per_bin
     shape = first_pair + per_bin * n_pairs * parts
     turned, height, own = np.zeros(3), np.zeros(n_modes), np.zeros(n_modes)
+    low, high = np.empty((per_bin, n_modes), np.int64), np.empty((per_bin, n_modes), np.int64)
     start = cut_start[first_cut]
     for c in range(first_cut, last_cut):
+        fill_windows(modes, b, mean, spread, cut_start[c], cut_start[c + 1], low, high)
         for cell in range(cut_start[c], cut_start[c + 1]):
             row = rows[cell - start]
             total, slope = 0.0, 0.0
@@ -166,6 +170,8 @@ def _fill_rows(  # type: ignore[no-untyped-def]
                 any_line = False
                 for s in range(n_modes):
                     height[s], own[s] = 0.0, 0.0
+                    if not low[k, s] <= energy[cell] <= high[k, s]:
+                        continue
                     share, by_centre, by_variance, smeared = line_at(
                         modes, b, k, s, energy[cell], mean[cell], spread[cell], turned
                     )

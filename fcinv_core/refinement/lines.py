@@ -10,6 +10,7 @@ import numpy as np
 
 from fcinv_core.crystal import FloatArray
 from fcinv_core.refinement.measurement import Measurement
+from fcinv_core.spectrum import Resolution
 from fcinv_core.structure_factor.debye_waller import bose_occupation
 
 #: Parameters of the line shape and their units: logarithm of the factor of the width, its slope from the middle to
@@ -20,13 +21,12 @@ SHAPE = (
     ("energy_offset", "meV"),
     ("log_q_spread", ""),
 )
-#: Standard deviations of their prior about 0. The elastic line calibrates energies of a spectrometer to a few
-#: hundredths of a meV; a shift of all energies is nearly what a change of force constants does.
-SHAPE_SIGMA = (0.2, 0.2, 0.05, 0.2)
+#: Standard deviations of their prior about 0, the offset's in units of the FWHM of the elastic line, which
+#: calibrates energies to a small part of its width; a shift of all energies is nearly what a change of force
+#: constants does. Computed widths of a spectrometer are right within some 20 %.
+_SHAPE_SIGMA = (0.2, 0.2, 0.05, 0.2)
 #: Beyond so many standard deviations a line is cut off.
 _REACH = 5.0
-#: Energy (meV) below which modes do not scatter more.
-_SOFTEST = 2.0
 #: Narrowest line, meV.
 _NARROWEST = 1e-3
 _ROOT_HALF = math.sqrt(0.5)
@@ -70,13 +70,21 @@ class Modes(NamedTuple):
     scalars: tuple[float, float, float, float, float]
 
 
-def one_phonon_weights(energies: FloatArray, temperature: float) -> tuple[FloatArray, FloatArray]:
+def shape_sigma(resolution: Resolution) -> FloatArray:
+    """Return the standard deviations of the prior of `SHAPE` about 0, shape (4,)."""
+    return np.array(_SHAPE_SIGMA) * [1.0, 1.0, resolution.elastic_fwhm, 1.0]
+
+
+def one_phonon_weights(
+    energies: FloatArray, temperature: float, resolution: Resolution
+) -> tuple[FloatArray, FloatArray]:
     """Return (n + 1) / E of modes at energies (meV) of any shape, and its derivative by the energy.
 
-    Softer modes than `_SOFTEST` weigh as one of that energy: their lines are under the elastic line.
+    Modes softer than the FWHM of the elastic line, under which their lines are, weigh as one of that energy.
     """
-    soft = energies < _SOFTEST
-    clipped = np.where(soft, _SOFTEST, energies)
+    softest = resolution.elastic_fwhm
+    soft = energies < softest
+    clipped = np.where(soft, softest, energies)
     step = 1e-4
     low, weight, high = (
         (1 + bose_occupation(energy, temperature)) / energy for energy in (clipped - step, clipped, clipped + step)
@@ -127,6 +135,34 @@ def place_modes(
         carried=nodes.variance,
         scalars=(grid.minimum, grid.width, float(shape[2]), math.exp(2 * shape[3]), broadening**2),
     )
+
+
+@numba.njit(nogil=True, cache=True, error_model="numpy")
+def fill_windows(modes, b, mean, spread, first, last, low, high):  # type: ignore[no-untyped-def]
+    """Fill the first and the last energy bin that each mode of a bin may reach in cells ``first`` to ``last``.
+
+    Wide enough for the cell that lies farthest off and is widest: what is outside of them would be 0 in `share_at`,
+    at a cost. Shapes (nodes, m).
+    """
+    minimum, width, offset, widening, broadening = modes.scalars
+    far, wide = np.zeros(3), np.zeros(6)
+    for cell in range(first, last):
+        for axis in range(3):
+            far[axis] = max(far[axis], abs(mean[cell, axis] - modes.centre[b, axis]))
+        for pair in range(6):
+            wide[pair] = max(wide[pair], abs(spread[cell, pair]))
+    _, per_bin, n_modes = modes.energies.shape
+    for k in range(per_bin):
+        for s in range(n_modes):
+            gradient = modes.gradient[b, k, s]
+            g0, g1, g2 = abs(gradient[0]), abs(gradient[1]), abs(gradient[2])
+            smear = wide[0] * g0 * g0 + wide[3] * g1 * g1 + wide[5] * g2 * g2
+            smear += 2 * (wide[1] * g0 * g1 + wide[2] * g0 * g2 + wide[4] * g1 * g2)
+            reach = max(math.sqrt(modes.sigma[b, k, s] ** 2 + broadening + widening * smear), _NARROWEST)
+            reach = _REACH * reach + far[0] * g0 + far[1] * g1 + far[2] * g2
+            centre = modes.energies[b, k, s] + offset - minimum
+            low[k, s] = math.floor((centre - reach) / width) - 1
+            high[k, s] = math.floor((centre + reach) / width) + 1
 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")

@@ -132,6 +132,7 @@ class Measurement:
 
         exposure, strength = pick(self.exposure), self.exposure * self.q_squared
         safe = np.maximum(pick(strength), 1e-300)
+        scatter = pick(strength**2 / self.looks)
         mean = np.stack([pick(strength * self.mean[:, i]) / safe for i in range(3)], axis=1)
         second = [
             pick(strength * (self.covariance[:, p] + self.mean[:, i] * self.mean[:, j])) / safe
@@ -152,7 +153,7 @@ class Measurement:
             fixed=pick(self.fixed),
             per_intensity=pick(self.per_intensity),
             q_squared=pick(strength) / np.where(exposure > 0, exposure, 1.0),
-            looks=pick(strength) ** 2 / np.maximum(pick(strength**2 / self.looks), 1e-300),
+            looks=np.divide(pick(strength) ** 2, scatter, out=np.full(len(bins), np.inf), where=scatter > 0),
             mean=mean,
             covariance=np.stack(second, axis=1),
         )
@@ -258,7 +259,7 @@ def data_of_folded(
     InputError
         If nothing is left, or counts are negative or no numbers.
     """
-    cut = _ELASTIC_FWHM * float(resolution.fwhm(np.zeros(1))[0]) if elastic_cut is None else elastic_cut
+    cut = _ELASTIC_FWHM * resolution.elastic_fwhm if elastic_cut is None else elastic_cut
     cells, bins = folded.cells, folded.bins
     inside = folded.grid.edges[:-1] >= cut - 1e-9 * folded.grid.width
     exposure, background, looks = _expected(folded)

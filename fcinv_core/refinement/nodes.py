@@ -3,7 +3,8 @@
 The wavevectors that a cell averages over have a mean and a covariance (the fold stores them): detector pixels are
 often wider than the resolution of a steep branch. That distribution is a mixture of Gaussians, one about each of
 seven nodes, the centre and two along each axis of the bin. Between nodes each branch is taken as quadratic, so that
-a Gaussian of wavevectors is a line at the branch's energy, broadened by its slope.
+a Gaussian of wavevectors is a line at the branch's energy, broadened by its slope. A cell that is narrower than
+what the nodes of its bin carry (half of the bin's variance) is taken as wide as they are.
 """
 
 from __future__ import annotations

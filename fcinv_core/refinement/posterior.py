@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -30,6 +31,7 @@ def posterior_of(
     n_draws: int,
     reweight: bool,
     seed: int,
+    between: Callable[[], None] = lambda: None,
 ) -> Refined:
     """Describe the posterior about its maximum.
 
@@ -43,6 +45,8 @@ def posterior_of(
         All refinements, for the record.
     n_draws, reweight, seed
         See `RefineSettings`.
+    between
+        See `refine`.
     """
     rng = np.random.default_rng(seed)
     n, at = model.n_force_constants, best.at
@@ -52,7 +56,7 @@ def posterior_of(
     precision = information + prior.precision
     covariance = np.linalg.inv(precision)
     covariance = (covariance + covariance.T) / 2
-    draws, log_weights = _draws(model, prior, best, covariance, overdispersion, n_draws, reweight, rng)
+    draws, log_weights = _draws(model, prior, best, covariance, overdispersion, n_draws, reweight, rng, between)
     effective = _effective_sample_size(log_weights)
     rest = information[n:, n:] + prior.precision[n:, n:]
     marginal = information[:n, :n] - information[:n, n:] @ np.linalg.solve(rest, information[n:, :n])
@@ -144,6 +148,7 @@ def _draws(
     n_draws: int,
     reweight: bool,
     rng: np.random.Generator,
+    between: Callable[[], None],
 ) -> tuple[FloatArray, FloatArray]:
     """Draws of the force constants from the Gaussian about the maximum, and their log weights."""
     standard = rng.standard_normal((n_draws, len(covariance)))
@@ -151,7 +156,10 @@ def _draws(
     n = model.n_force_constants
     if not reweight or not n_draws:
         return draws[:, :n], np.zeros(n_draws)
-    target = np.array([-model.loss(draw) / overdispersion - prior.loss(draw) for draw in draws])
+    target = np.empty(n_draws)
+    for k, draw in enumerate(draws):
+        between()
+        target[k] = -model.loss(draw) / overdispersion - prior.loss(draw)
     log_weights = target + 0.5 * (standard**2).sum(axis=1)
     return draws[:, :n], log_weights - log_weights.max()
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
 from fcinv_core.crystal import FloatArray
+from fcinv_core.dynamics import mode_energies
 from fcinv_core.errors import InputError
 from fcinv_core.prior import Prior
 from fcinv_core.refinement.coherent import CoherentModel
@@ -22,8 +25,9 @@ from fcinv_core.structure_factor.scattering_lengths import ScatteringLengths, na
 
 #: Factors that are tried on every start: force fields are soft together.
 _SCALES = np.array([0.8, 0.9, 1.0, 1.1, 1.25, 1.4, 1.6, 1.8, 2.0])
-#: Rounds from coarse to fine: added width of lines (meV), steps, starts that go on.
-_ROUNDS = ((2.0, 12, 4), (1.0, 10, 3), (0.5, 10, 3), (0.2, 10, 2))
+#: Rounds from coarse to fine: width that is added to lines as a share of the highest mode of the prior's mean,
+#: steps, starts that go on. The first is about what a scale between those that are tried leaves.
+_ROUNDS = ((0.08, 12, 4), (0.04, 10, 3), (0.02, 10, 3), (0.008, 10, 2))
 #: Extra variance of a look relative to its squared intensity: from much, with which strong and weak cells count
 #: alike and maxima are few, to none.
 _PER_LOOK = (60.0, 20.0, 6.0, 2.0, 0.6, 0.2, 0.0)
@@ -44,8 +48,9 @@ class RefineSettings:
         Amplitude model.
     max_starts
         Starts that are followed.
-    first_width
-        Largest width (meV) added to lines in the coarse rounds; 0 for starts that lie near.
+    far
+        Whether starts may lie farther off than lines are wide: each is tried scaled as a whole too, since force
+        fields are soft together, and lines are wide at first.
     n_draws
         Draws from the posterior.
     reweight
@@ -58,7 +63,7 @@ class RefineSettings:
 
     model: AmplitudeModel = "free"
     max_starts: int = 4
-    first_width: float = 2.0
+    far: bool = True
     n_draws: int = 200
     reweight: bool = True
     lengths: ScatteringLengths | None = None
@@ -66,7 +71,12 @@ class RefineSettings:
 
 
 def refine(
-    measurement: Measurement, prior: Prior, starts: FloatArray, settings: RefineSettings | None = None
+    measurement: Measurement,
+    prior: Prior,
+    starts: FloatArray,
+    settings: RefineSettings | None = None,
+    *,
+    between: Callable[[], None] = lambda: None,
 ) -> Refined:
     """Refine force constants against a measurement.
 
@@ -79,10 +89,11 @@ def refine(
     prior
         Gaussian prior and dynamics of the crystal.
     starts
-        Shape (k, n): force constants in FC order, eV/Å²: draws of a network, or of the prior. They are thinned out;
-        every start is also tried scaled as a whole, since force fields are soft together.
+        Shape (k, n): force constants in FC order, eV/Å²: draws of a network, or of the prior. They are thinned out.
     settings
         Default: `RefineSettings()`.
+    between
+        Called between evaluations of the model, a fraction of a second apart; what it raises ends the refinement.
 
     Raises
     ------
@@ -99,22 +110,29 @@ def refine(
         )
     # Matrices are small: threads of BLAS would only get in each other's way.
     with threadpool_limits(1, user_api="blas"):
-        return _refined(measurement, prior, starts, settings)
+        return _refined(measurement, prior, starts, settings, between)
 
 
-def _refined(measurement: Measurement, prior: Prior, starts: FloatArray, settings: RefineSettings) -> Refined:
+def _refined(
+    measurement: Measurement,
+    prior: Prior,
+    starts: FloatArray,
+    settings: RefineSettings,
+    between: Callable[[], None],
+) -> Refined:
     model: Model = (
         UnitModel(measurement, prior) if settings.model == "unit" else FreeModel(measurement.merged(), prior)
     )
-    fits = _from_coarse_to_fine(model, model.prior_of(prior), starts, settings)
+    highest = float(mode_energies(prior.reference, measurement.q, measurement.directions).max())
+    fits = _from_coarse_to_fine(model, model.prior_of(prior), starts, highest, settings, between)
     best = fits[0][1]
     if settings.model == "coherent":
         lengths = settings.lengths or natural_scattering_lengths(measurement.crystal)
         coherent = CoherentModel(measurement, prior, lengths)
-        fits = [(start, _coherent_from(coherent, prior, found)) for start, found in fits[:1]]
+        fits = [(start, _coherent_from(coherent, prior, found, highest, between)) for start, found in fits[:1]]
         model, best = coherent, fits[0][1]
     gaussian = model.prior_of(prior)
-    best = _with_least_excess(model, gaussian, best)
+    best = _with_least_excess(model, gaussian, best, between)
     return posterior_of(
         model,
         gaussian,
@@ -126,32 +144,49 @@ def _refined(measurement: Measurement, prior: Prior, starts: FloatArray, setting
         n_draws=settings.n_draws,
         reweight=settings.reweight,
         seed=settings.seed,
+        between=between,
     )
 
 
 def _from_coarse_to_fine(
-    model: Model, prior: GaussianPrior, starts: FloatArray, settings: RefineSettings
+    model: Model,
+    prior: GaussianPrior,
+    starts: FloatArray,
+    highest: float,
+    settings: RefineSettings,
+    between: Callable[[], None],
 ) -> list[tuple[FloatArray, Maximum]]:
-    """Follow the best starts through rounds of narrower and narrower lines; best first."""
+    """Follow the best starts through rounds of narrower and narrower lines; best first.
+
+    ``highest`` is the energy (meV) that the widths of the rounds are shares of.
+    """
     n = starts.shape[1]
-    rounds = [one for one in _ROUNDS if one[0] <= settings.first_width]
-    scales = _SCALES if rounds else np.ones(1)
+    rounds = [(share * highest, steps, survivors) for share, steps, survivors in _ROUNDS] if settings.far else []
+    scales = _SCALES if settings.far else np.ones(1)
     model.noise = Noise(model.measurement, _PER_LOOK[0])
     candidates = []
     for start in _distinct(starts, prior.sigma[:n], settings.max_starts):
         for scaled in scales[:, None] * start:
+            between()
             parameters = np.append(scaled, prior.mean[n:])
             candidates.append((model.loss(parameters, rounds[0][0] if rounds else 0.0), start, parameters))
     candidates.sort(key=lambda candidate: candidate[0])
     running = [(start, parameters) for _, start, parameters in candidates[: settings.max_starts]]
     for width, steps, survivors in rounds:
         ends = [
-            (start, maximise(model, prior, parameters, broadening=width, tolerance=0.3, max_steps=steps))
+            (
+                start,
+                maximise(
+                    model, prior, parameters, broadening=width, tolerance=0.3, max_steps=steps, between=between
+                ),
+            )
             for start, parameters in running
         ]
         ends.sort(key=lambda end: end[1].objective)
         running = [(start, end.parameters) for start, end in ends[:survivors]]
-    final = [(start, maximise(model, prior, parameters, tolerance=0.1)) for start, parameters in running]
+    final = [
+        (start, maximise(model, prior, parameters, tolerance=0.1, between=between)) for start, parameters in running
+    ]
     return sorted(final, key=lambda end: end[1].objective)
 
 
@@ -166,27 +201,31 @@ def _distinct(starts: FloatArray, sigma: FloatArray, n: int) -> FloatArray:
     return np.asarray(starts[chosen])
 
 
-def _coherent_from(model: CoherentModel, prior: Prior, found: Maximum) -> Maximum:
+def _coherent_from(
+    model: CoherentModel, prior: Prior, found: Maximum, highest: float, between: Callable[[], None]
+) -> Maximum:
     """Fit structure factors from where free amplitudes ended, with the thermal displacements that belong there."""
     gaussian, n = model.prior_of(prior), prior.n_force_constants
     parameters = np.append(found.parameters[:n], gaussian.mean[n:])
     model.noise = Noise(model.measurement, _PER_LOOK[0])
-    for width in (_ROUNDS[-1][0], 0.0):
-        model.set_reference(parameters[:n])
-        end = maximise(model, gaussian, parameters, broadening=width, tolerance=0.1, max_steps=20)
+    for width in (_ROUNDS[-1][0] * highest, 0.0):
+        # Where energies alone leave the crystal unstable, displacements stay those of the prior's mean.
+        with contextlib.suppress(InputError):
+            model.set_reference(parameters[:n])
+        end = maximise(model, gaussian, parameters, broadening=width, tolerance=0.1, max_steps=20, between=between)
         parameters = end.parameters
     return end
 
 
-def _with_least_excess(model: Model, prior: GaussianPrior, found: Maximum) -> Maximum:
+def _with_least_excess(model: Model, prior: GaussianPrior, found: Maximum, between: Callable[[], None]) -> Maximum:
     """Lower the extra variance as far as counts and the agreement of bins allow, and follow the maximum."""
     if not np.isfinite(model.measurement.looks).any():
         model.noise = Noise(model.measurement)
-        return maximise(model, prior, found.parameters, tolerance=1e-3)
+        return maximise(model, prior, found.parameters, tolerance=1e-3, between=between)
     for per_look in _PER_LOOK[1:]:
         used = model.noise
         model.noise = Noise(model.measurement, per_look)
-        trial = maximise(model, prior, found.parameters)
+        trial = maximise(model, prior, found.parameters, between=between)
         least = model.noise.least(model.expected(trial.parameters), model.n_free_amplitudes + len(prior.mean))
         if overdispersion_of(trial.at, prior)[0] > _AGREEMENT or least > per_look:
             model.noise = used

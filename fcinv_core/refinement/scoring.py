@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -14,7 +15,8 @@ from fcinv_core.refinement.measurement import Measurement
 from fcinv_core.refinement.noise import Noise
 from fcinv_core.refinement.refined import AmplitudeModel
 
-#: First bound of a step, meV root mean square over the modes, for lines as narrow as they are.
+#: First bound of a step, root mean square over the modes, as a share of the FWHM of the elastic line: lines that
+#: overlap can be followed.
 _FIRST_RADIUS = 0.3
 #: Shorter and shorter steps that are tried.
 _ATTEMPTS = 8
@@ -138,6 +140,7 @@ def maximise(
     broadening: float = 0.0,
     tolerance: float = 1e-2,
     max_steps: int = 40,
+    between: Callable[[], None] = lambda: None,
 ) -> Maximum:
     """Follow scoring steps to a maximum of the posterior, none longer than lines can be followed.
 
@@ -156,14 +159,20 @@ def maximise(
         Ends when a step is expected to lower the objective by less.
     max_steps
         Linearisations at most.
+    between
+        Called between evaluations of the model; what it raises ends the fit.
     """
-    parameters, radius = np.array(start, dtype=float), _FIRST_RADIUS + broadening / 2
+    parameters, radius = (
+        np.array(start, dtype=float),
+        _FIRST_RADIUS * model.measurement.resolution.elastic_fwhm + broadening / 2,
+    )
     at = model.linearised(parameters, broadening)
     objective = at.loss + prior.loss(parameters)
     for n_steps in range(1, max_steps):
         gradient = at.gradient + prior.gradient(parameters)
         hessian = at.information + prior.precision
         for _ in range(_ATTEMPTS):
+            between()
             step, length = _bounded_step(hessian, gradient, at.metric, radius)
             predicted = -float(gradient @ step + 0.5 * step @ hessian @ step)
             if predicted < tolerance:

@@ -8,7 +8,7 @@ from fcinv_core.crystal import FloatArray
 from fcinv_core.prior import Prior
 from fcinv_core.refinement.branches import Branches
 from fcinv_core.refinement.known import bin_losses, expected_counts, linearised_counts
-from fcinv_core.refinement.lines import SHAPE, SHAPE_SIGMA, Modes, place_modes
+from fcinv_core.refinement.lines import SHAPE, Modes, place_modes, shape_sigma
 from fcinv_core.refinement.measurement import Measurement
 from fcinv_core.refinement.noise import Noise
 from fcinv_core.refinement.refined import AmplitudeModel
@@ -50,7 +50,7 @@ class UnitModel:
     def prior_of(self, prior: Prior) -> GaussianPrior:
         """Return the Gaussian prior of all parameters."""
         mean = np.append(prior.mean, np.zeros(len(self.names)))
-        return GaussianPrior(mean, np.concatenate([prior.sigma, SHAPE_SIGMA, _SIGMA]))
+        return GaussianPrior(mean, np.concatenate([prior.sigma, shape_sigma(self.measurement.resolution), _SIGMA]))
 
     def parameters_of(self, values: FloatArray, *, scale: float, background: float) -> FloatArray:
         """Return parameters for force constants (n,), a scale of S and a background in units of S (above 0)."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from html import escape
 
 import numpy as np
@@ -32,24 +32,28 @@ from fcinv_core.report.page import (
 _LISTED = 16
 
 
-def report(inversion: Inversion) -> str:
-    """Return the report of an inversion as one HTML document, pictures inside."""
+def report(inversion: Inversion, between: Callable[[], None] = lambda: None) -> str:
+    """Return the report of an inversion as one HTML document, pictures inside.
+
+    Parameters
+    ----------
+    inversion
+        What to report.
+    between
+        Called between two parts; what it raises ends it.
+    """
     crystal = inversion.crystal
     title = f"Force constants of {crystal.formula}"
-    return page(
-        title,
-        [
-            heading(title, 1),
-            paragraph(f"{crystal.describe()}; {len(inversion.folded.runs)} runs", "lead"),
-            verdict(inversion.headline, inversion.status, inversion.findings),
-            _key_numbers(inversion),
-            *_spectra(inversion),
-            *_force_constants(inversion),
-            *_derived(inversion),
-            *_fit(inversion),
-            *_basis(inversion),
-        ],
-    )
+    parts = [
+        heading(title, 1),
+        paragraph(f"{crystal.describe()}; {len(inversion.folded.runs)} runs", "lead"),
+        verdict(inversion.headline, inversion.status, inversion.findings),
+        _key_numbers(inversion),
+    ]
+    for part in (_spectra, _force_constants, _derived, _fit, _basis):
+        between()
+        parts += part(inversion)
+    return page(title, parts)
 
 
 def _key_numbers(inversion: Inversion) -> str:

@@ -169,8 +169,8 @@ def one_phonon_spectra(
     energies = np.where(counted, lines.energies, -1.0)  # `render` leaves negative energies out
     occupation = np.where(counted, bose_occupation(np.where(counted, energies, 1.0), temperature), 0.0)
     spectra = render(energies, grid, resolution, lines.strengths * (occupation + 1))
-    if temperature > 0 and grid.minimum < 0:
-        # Energy gain is energy loss on the mirrored axis.
+    if temperature > 0:
+        # Energy gain is energy loss on the mirrored axis; its lines reach into a grid that begins above 0 too.
         mirrored = SpectralGrid(-grid.maximum, -grid.minimum, grid.n_bins)
         odd_signs = tuple(c * (-1) ** k for k, c in enumerate(resolution.fwhm_coefficients))
         spectra += render(energies, mirrored, Resolution(odd_signs), lines.strengths * occupation)[..., ::-1]

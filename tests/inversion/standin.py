@@ -121,7 +121,7 @@ class StandInModel:
         )
 
 
-def refined(folded: Folded, known: Prior, starts: FloatArray, settings: RefineSettings) -> Refined:
+def refined(folded: Folded, known: Prior, starts: FloatArray, settings: RefineSettings, **_: Any) -> Refined:
     """Gaussian posterior of energies along the path that are known to `ENERGY_SIGMA`."""
     path = folded.bins.path
     assert path is not None

@@ -9,7 +9,7 @@ from fcinv_core.crystal import FloatArray
 from fcinv_core.prior import Prior
 from fcinv_core.refinement.branches import Branches
 from fcinv_core.refinement.known import expected_counts
-from fcinv_core.refinement.lines import place_modes
+from fcinv_core.refinement.lines import fill_windows, place_modes, share_at
 from fcinv_core.refinement.measurement import Measurement
 from fcinv_core.refinement.nodes import single_nodes, spread_nodes
 from fcinv_core.spectrum import Resolution, SpectralGrid
@@ -94,3 +94,25 @@ def test_nodes_average_over_the_wavevectors_of_a_bin(aluminium_prior: Prior) -> 
         assert np.abs(one - other).sum() < 0.1 * other.sum()
         assert np.abs(line - other).sum() > 3 * np.abs(one - other).sum()
         assert abs(one @ centres / one.sum() - other @ centres / other.sum()) < 0.05
+
+
+def test_windows_hold_all_cells_that_a_line_reaches(aluminium_prior: Prior) -> None:
+    data = measurement(aluminium_prior, sharp=False)
+    rng = np.random.default_rng(6)
+    mean = rng.normal(0, 0.02, (len(data.counts), 3))
+    branches = Branches.of(aluminium_prior.dynamics(data.node_q.reshape(-1, 3)))
+    energies = branches.energies(aluminium_prior.mean).reshape(len(data.q), data.nodes.per_bin, -1)
+    equal = np.ones_like(energies)
+    modes = place_modes(data, energies, equal, np.zeros_like(equal), np.array([0.1, 0.1, 0.3, 0.2]), 0.2)
+    low, high = (np.empty(energies.shape[1:], dtype=np.int64) for _ in range(2))
+    within = 0
+    for b in range(len(data.q)):
+        first, last = data.cut_start[b], data.cut_start[b + 1]
+        fill_windows(modes, b, mean, data.covariance, first, last, low, high)
+        for cell in range(first, last):
+            for k, s in np.ndindex(low.shape):
+                share = share_at(modes, b, k, s, data.energy[cell], mean[cell], data.covariance[cell])
+                inside = low[k, s] <= data.energy[cell] <= high[k, s]
+                assert inside or share == 0
+                within += inside
+    assert within < 0.8 * len(data.counts) * low.size

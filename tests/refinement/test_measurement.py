@@ -32,6 +32,12 @@ def test_merging_keeps_counts_and_moments(aluminium_prior: Prior) -> None:
     assert (merged.looks > 6).all()
 
 
+def test_what_only_counts_still_only_counts_when_merged(aluminium_prior: Prior) -> None:
+    counts = np.ones((3, 5))
+    data = data_of_spectrum(aluminium_prior.crystal, CENTRES, GRID, Resolution((1.0,)), counts, 1e6)
+    assert np.isinf(data.merged().looks).all()
+
+
 def test_cells_without_counts_or_exposure_take_no_part(aluminium_prior: Prior) -> None:
     counts = np.ones((3, 5))
     counts[0, 0] = np.nan

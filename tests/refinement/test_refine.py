@@ -34,7 +34,7 @@ def test_errors_reach_the_bound_and_intervals_hold_their_share(aluminium_prior: 
         values = prior.mean + prior.sigma * rng.standard_normal(prior.n_force_constants)
         data = spectrum_of(prior, values, rng)
         # From the truth: whether far starts find the maximum is another question.
-        found = refine(data, prior, values, RefineSettings(model="unit", first_width=0.0, n_draws=0))
+        found = refine(data, prior, values, RefineSettings(model="unit", far=False, n_draws=0))
         of_bound.append(found.sigma / bound(data, prior, values, LEVEL))
         # Errors of force constants hang together; in these directions they do not.
         independent.append(np.linalg.solve(np.linalg.cholesky(found.covariance), found.values - values))

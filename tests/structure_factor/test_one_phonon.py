@@ -152,6 +152,14 @@ def test_spectra_hold_the_bose_factors() -> None:
         assert gain / loss == pytest.approx(np.exp(-energy / (BOLTZMANN * temperature)), rel=1e-4)
 
 
+def test_bins_above_zero_hold_what_they_hold_among_others() -> None:
+    """Lines of energy gain, on the other side of zero, reach into them."""
+    lines = OnePhonon(np.array([[1.5, 8.0]]), np.array([[2.0, 1.0]]))
+    wide, above = SpectralGrid(-5.0, 20.0, 50), SpectralGrid(1.0, 20.0, 38)
+    found = one_phonon_spectra(lines, 100.0, above, Resolution((3.0,)))[0]
+    np.testing.assert_allclose(found, one_phonon_spectra(lines, 100.0, wide, Resolution((3.0,)))[0][12:], rtol=1e-4)
+
+
 def test_a_cold_crystal_gives_no_energy() -> None:
     grid = SpectralGrid(-30.0, 30.0, 120)
     spectrum = one_phonon_spectra(LINES, 0.0, grid, Resolution((0.8,)))[0]
