@@ -33,6 +33,8 @@ The usual order of work:
                                                             I(q, E) in one Brillouin zone, errors, zone classes
     fcinv invert folded.nxs --model MODEL_DIR --out RESULT_DIR
                                                             force constants with uncertainties, a verdict, a report
+    fcinv plan RESULT_DIR --instrument ARCS --ei 40 --out PLAN_DIR
+                                                            which orientations to measure next, and when to stop
 
 `fcinv mantid-setup` makes Mantid load all of this as algorithms.
 `fcinv demo --out DIR` goes through all of it on germanium, with what comes with fcinv.
@@ -87,6 +89,7 @@ def build_parser() -> argparse.ArgumentParser:
         generate,
         invert,
         mantid_setup,
+        plan,
         simulate,
         train,
         virtual,
@@ -100,6 +103,6 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"fcinv {__version__}")
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND")
-    for command in (simulate, ensemble, generate, train, virtual, check, fold, invert, demo, mantid_setup):
+    for command in (simulate, ensemble, generate, train, virtual, check, fold, invert, plan, demo, mantid_setup):
         command.add_parser(subparsers)
     return parser

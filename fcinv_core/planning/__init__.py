@@ -1,0 +1,1 @@
+"""Planning: what orientations would say about what is asked, given what is known."""
