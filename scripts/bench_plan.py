@@ -54,7 +54,7 @@ from fcinv_core.virtual_experiment.planning import pixels
 
 TEMPERATURE, PIXEL_SPACING = 10.0, 4.0
 #: Angles of the baselines, degrees, and how many of them lie between candidates of the plan.
-ANGLES, STEP = np.arange(0.0, 180.0), 1
+ANGLES, STEP = np.arange(0.0, 180.0), 3
 #: Runs that are planned with the prior alone, for all force constants; sets that the rest is planned with.
 FIRST, N_DRAWS = 2, 3
 #: Minutes whose errors are to be reached; longest measurement.

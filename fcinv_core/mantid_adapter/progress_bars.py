@@ -33,8 +33,8 @@ class Steps:
         self._report()
 
     def _report(self) -> None:
-        share = self._done / (self._done + self._typical)
-        self._progress.report(self._first + int((self._last - self._first) * share), self._doing)
+        filled = (self._last - self._first) * self._done // (self._done + self._typical)
+        self._progress.report(self._first + filled, self._doing)
 
 
 class Epochs:
@@ -66,6 +66,6 @@ class Epochs:
     def show(self, done: int, total: int) -> None:
         """Show how many of the steps of an epoch are done."""
         self._begun += done == 1
-        share = min((self._begun - 1 + done / total) / self._count, 1.0)
-        self._at = self._first + int((self._last - self._first) * share)
+        filled = (self._last - self._first) * ((self._begun - 1) * total + done) // (self._count * total)
+        self._at = min(self._first + filled, self._last)
         self.step()

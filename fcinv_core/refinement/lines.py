@@ -27,6 +27,8 @@ SHAPE = (
 _SHAPE_SIGMA = (0.2, 0.2, 0.05, 0.2)
 #: Beyond so many standard deviations a line is cut off.
 _REACH = 5.0
+#: Modes scatter no more below this energy, in FWHM of the elastic line.
+_SOFTEST = 2.0
 #: Narrowest line, meV.
 _NARROWEST = 1e-3
 _ROOT_HALF = math.sqrt(0.5)
@@ -80,9 +82,10 @@ def one_phonon_weights(
 ) -> tuple[FloatArray, FloatArray]:
     """Return (n + 1) / E of modes at energies (meV) of any shape, and its derivative by the energy.
 
-    Modes softer than the FWHM of the elastic line, under which their lines are, weigh as one of that energy.
+    Modes softer than two FWHM of the elastic line, at whose foot they are, weigh as one of that energy: between
+    nodes the weight of a softer acoustic mode would change more than an average over nodes can follow.
     """
-    softest = resolution.elastic_fwhm
+    softest = _SOFTEST * resolution.elastic_fwhm
     soft = energies < softest
     clipped = np.where(soft, softest, energies)
     step = 1e-4

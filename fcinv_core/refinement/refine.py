@@ -27,7 +27,7 @@ from fcinv_core.structure_factor.scattering_lengths import ScatteringLengths, na
 _SCALES = np.array([0.8, 0.9, 1.0, 1.1, 1.25, 1.4, 1.6, 1.8, 2.0])
 #: Rounds from coarse to fine: width that is added to lines as a share of the highest mode of the prior's mean,
 #: steps, starts that go on. The first is about what a scale between those that are tried leaves.
-_ROUNDS = ((0.08, 12, 4), (0.04, 10, 3), (0.02, 10, 3), (0.008, 10, 2))
+_ROUNDS = ((0.0734, 12, 4), (0.0367, 10, 3), (0.0184, 10, 3), (0.00734, 10, 2))
 #: Extra variance of a look relative to its squared intensity: from much, with which strong and weak cells count
 #: alike and maxima are few, to none.
 _PER_LOOK = (60.0, 20.0, 6.0, 2.0, 0.6, 0.2, 0.0)

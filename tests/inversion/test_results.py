@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import warnings
+from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -127,7 +128,7 @@ def test_a_result_replaces_an_earlier_one_and_nothing_else(
     inversion: Inversion, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(results, "write_phonopy_params", lambda fcs, path: path.write_text("phonopy"))
-    monkeypatch.setattr(results, "report", lambda inversion: "page")
+    monkeypatch.setattr(results, "report", lambda inversion, between: "page")
     folder = tmp_path / "result"
     write_result(inversion, folder)
     write_result(inversion, folder)
@@ -144,7 +145,7 @@ def test_a_result_replaces_an_earlier_one_and_nothing_else(
         write_result(inversion, other)
     assert [path.name for path in other.iterdir()] == ["thesis.tex"]
 
-    def fail(inversion: Inversion) -> str:
+    def fail(inversion: Inversion, between: Callable[[], None]) -> str:
         raise OSError("disk full")
 
     monkeypatch.setattr(results, "report", fail)
