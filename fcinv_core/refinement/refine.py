@@ -34,6 +34,8 @@ _PER_LOOK = (60.0, 20.0, 6.0, 2.0, 0.6, 0.2, 0.0)
 #: Misfit of bins, relative to what their information allows, up to which the extra variance is lowered:
 #: neighbouring bins have misfit in common, which this understates.
 _AGREEMENT = 0.7
+#: Times that the best end is widened and narrowed again at most.
+_SHAKES = 4
 #: Starts closer than this share of the prior's sd (root mean square) are one.
 _SAME_START = 0.05
 
@@ -129,7 +131,8 @@ def _refined(
     if settings.model == "coherent":
         lengths = settings.lengths or natural_scattering_lengths(measurement.crystal)
         coherent = CoherentModel(measurement, prior, lengths)
-        fits = [(start, _coherent_from(coherent, prior, found, highest, between)) for start, found in fits[:1]]
+        fits = [(start, _coherent_from(coherent, prior, found, highest, between)) for start, found in fits]
+        fits.sort(key=lambda fit: fit[1].objective)
         model, best = coherent, fits[0][1]
     gaussian = model.prior_of(prior)
     best = _with_least_excess(model, gaussian, best, between)
@@ -187,7 +190,25 @@ def _from_coarse_to_fine(
     final = [
         (start, maximise(model, prior, parameters, tolerance=0.1, between=between)) for start, parameters in running
     ]
-    return sorted(final, key=lambda end: end[1].objective)
+    final.sort(key=lambda end: end[1].objective)
+    if settings.far:
+        final[0] = (final[0][0], _shaken(model, prior, final[0][1], rounds[-1][0], between))
+    return final
+
+
+def _shaken(
+    model: Model, prior: GaussianPrior, found: Maximum, width: float, between: Callable[[], None]
+) -> Maximum:
+    """Leave small maxima: widen lines a little and narrow them again, as long as that finds a higher one."""
+    for _ in range(_SHAKES):
+        wide = maximise(
+            model, prior, found.parameters, broadening=width, tolerance=0.3, max_steps=10, between=between
+        )
+        end = maximise(model, prior, wide.parameters, tolerance=0.1, between=between)
+        if end.objective > found.objective - 1.0:
+            return min(found, end, key=lambda one: one.objective)
+        found = end
+    return found
 
 
 def _distinct(starts: FloatArray, sigma: FloatArray, n: int) -> FloatArray:
@@ -208,7 +229,7 @@ def _coherent_from(
     gaussian, n = model.prior_of(prior), prior.n_force_constants
     parameters = np.append(found.parameters[:n], gaussian.mean[n:])
     model.noise = Noise(model.measurement, _PER_LOOK[0])
-    for width in (_ROUNDS[-1][0] * highest, 0.0):
+    for width in (_ROUNDS[-2][0] * highest, _ROUNDS[-1][0] * highest, 0.0):
         # Where energies alone leave the crystal unstable, displacements stay those of the prior's mean.
         with contextlib.suppress(InputError):
             model.set_reference(parameters[:n])
