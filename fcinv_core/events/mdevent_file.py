@@ -16,6 +16,7 @@ from fcinv_core.events.axes import Axes, Axis, decoded, find_axes
 from fcinv_core.events.experiment import NO_DETECTORS, FloatArray, IntArray, Run, stated_run
 from fcinv_core.events.experiment_info import read_experiments
 from fcinv_core.events.source import EventChunk, EventSource, histogram_bin_width
+from fcinv_core.hdf5 import open_hdf5
 
 #: Leading columns by their number; newer versions of Mantid added the goniometer.
 LEADING_COLUMNS = {
@@ -54,7 +55,7 @@ def open_mdevent(
         neither in the file nor given.
     """
     name = str(path)
-    with h5py.File(path, "r") as file:
+    with open_hdf5(path) as file:
         entry = file["MDEventWorkspace"]
         axes = _axes(entry, name)
         dataset = _dataset(entry, name)
@@ -139,7 +140,7 @@ class _Layout:
 
     def read(self, size: int) -> Iterator[EventChunk]:
         """Iterate over the file in chunks of at most ``size`` events."""
-        with h5py.File(self.path, "r") as file:
+        with open_hdf5(self.path) as file:
             dataset = file["MDEventWorkspace/event_data/event_data"]
             for start, stop in self.segments.tolist():
                 for first in range(start, stop, size):

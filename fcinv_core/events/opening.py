@@ -16,6 +16,7 @@ from fcinv_core.events.mdevent_file import open_mdevent
 from fcinv_core.events.mdhisto_file import open_mdhisto
 from fcinv_core.events.nxspe_file import open_nxspe
 from fcinv_core.events.source import EventSource, join_sources
+from fcinv_core.hdf5 import open_hdf5
 
 WANTED = "an event file (SaveMD .nxs or .nxspe)"
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
@@ -122,7 +123,7 @@ def _open(
 
 
 def _kind(path: Path) -> str:
-    with h5py.File(path, "r") as file:
+    with open_hdf5(path) as file:
         for kind in ("MDEventWorkspace", "MDHistoWorkspace"):
             if kind in file:
                 return kind

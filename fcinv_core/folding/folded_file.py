@@ -27,7 +27,6 @@ from functools import reduce
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
@@ -35,6 +34,7 @@ from fcinv_core.crystal import Crystal
 from fcinv_core.errors import InputError
 from fcinv_core.folding.binning import Bins
 from fcinv_core.folding.folded import Background, BoolArray, Folded, FoldedRun
+from fcinv_core.hdf5 import open_hdf5
 from fcinv_core.nexus import (
     GENERAL_FRAME,
     Dimension,
@@ -98,7 +98,7 @@ def write_beside_experiment(
         write_mdhisto(path, histo, crystal)
         return
     try:
-        source = h5py.File(event_file, "r")
+        source = open_hdf5(event_file)
     except OSError as error:
         raise InputError(
             f"the experiment of {event_file} cannot be copied", "it is not an HDF5 file", "name the event file"
