@@ -78,11 +78,13 @@ def generate_training_set(
     *,
     say: Callable[[str], None] = print,
     progress: Callable[[int, int], None] = lambda done, total: None,
+    between: Callable[[], None] = lambda: None,
 ) -> TrainingSet:
     """Read an ensemble, analyse it, draw a training set, and write it with its table and pictures.
 
     Beside ``out`` (training.h5) come training_force_constants.csv, training_ensemble.png,
-    training_sensitivity.png and training_examples.png.
+    training_sensitivity.png and training_examples.png. ``progress`` is told how many sets are drawn of how many;
+    ``between`` is called between files that are read and written, so that a user need not wait who cancels.
 
     Raises
     ------
@@ -97,10 +99,15 @@ def generate_training_set(
         )
     crystal = read_structure(structure)
     say(crystal.describe())
-    members = [
-        read_force_constants(path, crystal, structure=structure, supercell=settings.supercell, born=settings.born)
-        for path in member_files(force_constants)
-    ]
+    members = []
+    for file in member_files(force_constants):
+        between()
+        members.append(
+            read_force_constants(
+                file, crystal, structure=structure, supercell=settings.supercell, born=settings.born
+            )
+        )
+    between()
     prior = prior_from_members(members, spread=settings.spread)
     for member in prior.members:
         say(f"  {_verdict(member)}")
@@ -127,8 +134,11 @@ def generate_training_set(
             progress=progress,
         )
     write_text(out.with_name(f"{out.stem}_force_constants.csv"), force_constant_csv(prior, found, chosen))
+    between()
     plot_ensemble(prior, path, out.with_name(f"{out.stem}_ensemble.png"))
+    between()
     plot_sensitivity(prior, found, chosen, out.with_name(f"{out.stem}_sensitivity.png"))
+    between()
     plot_examples(training, out.with_name(f"{out.stem}_examples.png"))
     return training
 

@@ -33,7 +33,7 @@ _MENDING = {
     "h5py": "Mantid needs the h5py that came with it: reinstall it from conda-forge, not with pip",
     "numpy": "reinstall the numpy that came with Mantid",
     "torch": "run `python -m pip install torch` in the environment of Mantid",
-    "fcinv": "run `python -m pip install -c constraints-mantid.txt fcinv` in the environment of Mantid",
+    "fcinv": "run `python -m pip install -c constraints-mantid.txt .` in a clone, with the Python of Mantid",
     "numba": "install a threading layer that is safe: `python -m pip install tbb`, or conda's tbb",
     "algorithms": "see Mantid's log for the reason",
 }

@@ -22,8 +22,9 @@ from mantid.kernel import (
 )
 
 MISSING_PACKAGE = (
-    "FoldToIQE needs a Python package that is not there ({}): run `python -m pip install fcinv` in the environment "
-    "of Mantid and start Mantid again."
+    "FoldToIQE needs a Python package that is not there ({}): run "
+    "`python -m pip install -c constraints-mantid.txt .` in a clone of fcinv with the Python of Mantid, and start "
+    "Mantid again."
 )
 #: Steps of the progress bar, and where on it events and exposure are folded.
 _STEPS = 1000

@@ -23,8 +23,9 @@ from mantid.kernel import (
 )
 
 MISSING_PACKAGE = (
-    "GenerateFCTrainingSet needs a Python package that is not there ({}): run `python -m pip install fcinv` in the "
-    "environment of Mantid and start Mantid again."
+    "GenerateFCTrainingSet needs a Python package that is not there ({}): run "
+    "`python -m pip install -c constraints-mantid.txt .` in a clone of fcinv with the Python of Mantid, and start "
+    "Mantid again."
 )
 
 
@@ -174,6 +175,7 @@ class GenerateFCTrainingSet(DataProcessorAlgorithm):
             request.settings,
             say=self._say,
             progress=lambda done, total: progress.report(50 + 900 * done // total, "Drawing stable sets"),
+            between=progress.report,
         )
         self.setProperty("OutputWorkspace", fill_table(WorkspaceFactory.createTable(), summary_columns(training)))
         self.setProperty("AcceptanceRate", float(training.content["acceptance"]))

@@ -22,8 +22,9 @@ from mantid.kernel import (
 )
 
 MISSING_PACKAGE = (
-    "SimulateDispersion needs a Python package that is not there ({}): run `python -m pip install fcinv` in the "
-    "environment of Mantid and start Mantid again."
+    "SimulateDispersion needs a Python package that is not there ({}): run "
+    "`python -m pip install -c constraints-mantid.txt .` in a clone of fcinv with the Python of Mantid, and start "
+    "Mantid again."
 )
 
 

@@ -18,8 +18,9 @@ from mantid.kernel import (
 )
 
 MISSING_PACKAGE = (
-    "TrainFCInversion needs a Python package that is not there ({}): run `python -m pip install fcinv` in the "
-    "environment of Mantid and start Mantid again."
+    "TrainFCInversion needs a Python package that is not there ({}): run "
+    "`python -m pip install -c constraints-mantid.txt .` in a clone of fcinv with the Python of Mantid, and start "
+    "Mantid again."
 )
 #: Where on the progress bar, of 1000 steps, the epochs lie; the rest is for judging the network.
 _EPOCHS = (20, 900)

@@ -187,7 +187,7 @@ def _knowledge(arguments: argparse.Namespace) -> Knowledge:
 
 
 def _wanted(arguments: argparse.Namespace, knowledge: Knowledge) -> Wanted:
-    from fcinv_core.planning.wanted import all_force_constants, dispersion, mode_energy, named_force_constants
+    from fcinv_core.planning.wanted import asked_for, mode_energy
 
     prior, draws = knowledge.prior, knowledge.draws
     if arguments.want is not None and arguments.want_energy is not None:
@@ -199,20 +199,14 @@ def _wanted(arguments: argparse.Namespace, knowledge: Knowledge) -> Wanted:
                 f"{branch!r} is no branch", "a number from 1 was expected", "such as --want-energy X 3"
             )
         return mode_energy(prior, draws, point, int(branch))
-    if arguments.want in (None, ["all"]):
-        return all_force_constants(prior)
-    if arguments.want == ["dispersion"]:
-        return dispersion(prior, draws)
-    return named_force_constants(prior, arguments.want, len(draws))
+    return asked_for(prior, draws, arguments.want or ["all"])
 
 
 def _geometry(arguments: argparse.Namespace, knowledge: Knowledge) -> tuple[Geometry, list[float]]:
     """Where crystal and detectors stand, and the incident energies."""
-    from fcinv_core.events import ub_from_vectors
     from fcinv_core.events.opening import open_events
     from fcinv_core.instrument import find_instrument
-    from fcinv_core.planning.candidates import Geometry
-    from fcinv_core.virtual_experiment.planning import pixels
+    from fcinv_core.planning.candidates import Geometry, instrument_geometry
 
     oriented = arguments.u is not None or arguments.v is not None
     if arguments.events is not None:
@@ -224,9 +218,15 @@ def _geometry(arguments: argparse.Namespace, knowledge: Knowledge) -> tuple[Geom
         return Geometry(source.detectors[0], first.ub), energies
     if arguments.ei is None:
         raise InputError("no incident energy is given", "nothing measured tells it", "give --ei or --events")
-    detectors, _ = pixels(find_instrument(arguments.instrument), arguments.pixel_spacing, arguments.bank_angle)
-    ub = ub_from_vectors(knowledge.crystal.cell_parameters, arguments.u or (1, 0, 0), arguments.v or (0, 1, 0))
-    return Geometry(detectors, ub), arguments.ei
+    geometry = instrument_geometry(
+        knowledge.crystal,
+        find_instrument(arguments.instrument),
+        arguments.u,
+        arguments.v,
+        arguments.pixel_spacing,
+        arguments.bank_angle,
+    )
+    return geometry, arguments.ei
 
 
 def _say(sentence: str) -> None:

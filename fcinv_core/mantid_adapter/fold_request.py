@@ -79,14 +79,14 @@ def fold_problems(algorithm: Any) -> dict[str, str]:
     if algorithm.getPropertyValue("SpaceGroup") and algorithm.getPropertyValue("SymmetryOperations"):
         problems["SymmetryOperations"] = "SpaceGroup is given too: leave one of them empty."
     if "InputWorkspace" in problems:
-        return problems
+        return problems.data
     crystal = problems.check("StructureFile", lambda: _crystal(algorithm)[0])
     if crystal is not None:
         problems.check_path(algorithm, crystal)
         name = "SpaceGroup" if algorithm.getPropertyValue("SpaceGroup") else "SymmetryOperations"
         if name not in problems:
             problems.check(name, lambda: folding_group(crystal, _operations(algorithm)))
-    return problems
+    return problems.data
 
 
 def earlier_fold(algorithm: Any) -> Folded | None:

@@ -50,7 +50,7 @@ def generation_problems(algorithm: Any) -> dict[str, str]:
         problems["Retained"] = f"{retained!r} is neither a positive whole number nor all nor auto."
     problems.check("Supercell", lambda: supercell_of(algorithm))
     problems.check("EnergyBinning", lambda: stated_bins(algorithm))
-    return problems
+    return problems.data
 
 
 def read_generation_request(algorithm: Any) -> GenerationRequest:

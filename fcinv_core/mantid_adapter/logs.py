@@ -22,6 +22,20 @@ def missing_for_folding(workspace: Any) -> str | None:
             f"It has {workspace.getNumDims()} dimensions, and three of Q and one of energy transfer are needed: "
             "make it with ConvertToMD, QDimensions='Q3D' and dEAnalysisMode='Direct'."
         )
+    missing = missing_in_experiments(workspace)
+    if missing is not None:
+        return missing
+    return None if workspace.getNEvents() else "It holds no events: check the limits that ConvertToMD was given."
+
+
+def missing_in_experiments(workspace: Any) -> str | None:
+    """Say what the experiment infos of a workspace lack, in one sentence; None if orientation and energy are known.
+
+    Parameters
+    ----------
+    workspace
+        IMDEventWorkspace or IMDHistoWorkspace.
+    """
     count = workspace.getNumExperimentInfo()
     if count == 0:
         return (
@@ -33,12 +47,12 @@ def missing_for_folding(workspace: Any) -> str | None:
         where = "" if count == 1 else f" in experiment info {k} of {count}"
         if not info.sample().hasOrientedLattice():
             return f"The sample has no UB matrix{where}: set it with SetUB or LoadIsawUB."
-        if _incident_energy(info.run()) is None:
+        if incident_energy(info.run()) is None:
             return (
                 f"There is no incident energy{where}: give each run the log Ei before ConvertToMD "
                 "(AddSampleLog, LogType='Number', NumberType='Double')."
             )
-    return None if workspace.getNEvents() else "It holds no events: check the limits that ConvertToMD was given."
+    return None
 
 
 def stored_content(workspace: Any) -> dict[str, Any]:
@@ -55,7 +69,8 @@ def stored_content(workspace: Any) -> dict[str, Any]:
     return dict(json.loads(run.getProperty(CONTENT_LOG).value)) if run.hasProperty(CONTENT_LOG) else {}
 
 
-def _incident_energy(run: Any) -> float | None:
+def incident_energy(run: Any) -> float | None:
+    """Return the incident energy of a run, meV; None if no log tells it."""
     names = {str(name).lower(): str(name) for name in run.keys()}  # noqa: SIM118 - Run is no mapping
     for known in ENERGY_LOGS:
         if known in names:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import UserDict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,11 @@ from fcinv_core.qpath import QPath, chosen_path, points_for_step
 from fcinv_core.spectrum import Resolution, SpectralGrid
 
 
-class Problems(dict[str, str]):
-    """Property name to the sentence that says what is wrong with it: what ``validateInputs`` returns."""
+class Problems(UserDict[str, str]):
+    """Property name to the sentence that says what is wrong with it.
+
+    Its ``data`` is what ``validateInputs`` returns: Mantid reads a dictionary of no other class than dict.
+    """
 
     def check(self, name: str, read: Callable[[], Any]) -> Any:
         """Return what ``read`` returns; note its InputError for the property ``name`` and return None."""

@@ -102,7 +102,7 @@ def simulation_problems(algorithm: Any) -> dict[str, str]:
         crystal = problems.check("StructureFile", lambda: _crystal(algorithm))
         if crystal is not None:
             problems.check_path(algorithm, crystal)
-    return problems
+    return problems.data
 
 
 def read_simulation_request(algorithm: Any) -> SimulationRequest:

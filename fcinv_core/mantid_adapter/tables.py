@@ -82,19 +82,61 @@ def dispersion_workspace(
     errors
         Shape (n, s): standard deviations, meV; none by default.
     """
-    n_branches = energies.shape[1]
+    return _spectra(
+        algorithm,
+        path.distance,
+        {f"branch {k + 1}": branch for k, branch in enumerate(energies.T)},
+        None if errors is None else errors.T,
+        UnitX="MomentumTransfer",
+        YUnitLabel="Energy (meV)",
+        WorkspaceTitle="Dispersion along " + " ".join(label for _, label in path.tick_labels).replace("Γ", "G"),
+    )
+
+
+def error_workspace(algorithm: Any, minutes: FloatArray, errors: Mapping[str, FloatArray], unit: str) -> Any:
+    """Return expected errors over the counting time as a Workspace2D: a spectrum for each way to measure.
+
+    Parameters
+    ----------
+    algorithm
+        The running algorithm.
+    minutes
+        Shape (n,): counting times.
+    errors
+        Name of the way to the expected errors, shape (n,).
+    unit
+        Of the errors.
+    """
+    workspace = _spectra(
+        algorithm,
+        minutes,
+        errors,
+        YUnitLabel=f"Expected error ({unit})".replace("Å", "Angstrom").replace("²", "^2"),
+        WorkspaceTitle="Expected error of a plan",
+    )
+    workspace.getAxis(0).setUnit("Label").setLabel("Counting time", "minutes")
+    return workspace
+
+
+def _spectra(
+    algorithm: Any,
+    x: FloatArray,
+    spectra: Mapping[str, FloatArray],
+    errors: FloatArray | None = None,
+    **labels: str,
+) -> Any:
+    """Return a Workspace2D of points over one axis."""
+    y = np.concatenate(list(spectra.values()))
     child = run_unrecorded(
         algorithm,
         "CreateWorkspace",
-        DataX=np.tile(path.distance, n_branches),
-        DataY=np.ascontiguousarray(energies.T).ravel(),
-        DataE=np.zeros(energies.size) if errors is None else np.ascontiguousarray(errors.T).ravel(),
-        NSpec=n_branches,
-        UnitX="MomentumTransfer",
+        DataX=np.tile(x, len(spectra)),
+        DataY=y,
+        DataE=np.zeros(y.size) if errors is None else np.ascontiguousarray(errors).ravel(),
+        NSpec=len(spectra),
         VerticalAxisUnit="Text",
-        VerticalAxisValues=[f"branch {k + 1}" for k in range(n_branches)],
-        YUnitLabel="Energy (meV)",
-        WorkspaceTitle="Dispersion along " + " ".join(label for _, label in path.tick_labels).replace("Γ", "G"),
+        VerticalAxisValues=list(spectra),
+        **labels,
     )
     return child.getProperty("OutputWorkspace").value
 

@@ -35,7 +35,7 @@ def training_problems(algorithm: Any) -> dict[str, str]:
         problems["OutputFolder"] = "Name a folder for the model: there is none."
     else:
         problems.check("OutputFolder", lambda: check_replaceable(folder, CARD))
-    return problems
+    return problems.data
 
 
 def read_training_request(algorithm: Any) -> TrainingRequest:

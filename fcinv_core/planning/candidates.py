@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from fcinv_core.crystal import Crystal, FloatArray
 from fcinv_core.errors import InputError
+from fcinv_core.events import ub_from_vectors
 from fcinv_core.events.experiment import Detectors, Run, axis_rotation
 from fcinv_core.events.source import EventSource
 from fcinv_core.folding.fold import FoldSettings, fold
+from fcinv_core.instrument import Instrument
 from fcinv_core.qpath import QPath
 from fcinv_core.refinement.measurement import Measurement, data_of_folded
 from fcinv_core.refinement.nodes import Nodes
 from fcinv_core.spectrum import Resolution, SpectralGrid
+from fcinv_core.virtual_experiment.planning import PIXEL_SPACING, pixels
 
 #: Width of energy bins in units of the elastic line's FWHM.
 _BIN_SHARE = 0.5
@@ -48,6 +52,40 @@ class Geometry:
     ub: FloatArray
 
 
+def instrument_geometry(
+    crystal: Crystal,
+    instrument: Instrument,
+    u: ArrayLike | None = None,
+    v: ArrayLike | None = None,
+    pixel_spacing: float = PIXEL_SPACING,
+    bank_angle: float | None = None,
+) -> Geometry:
+    """Return a crystal in front of the detectors of an instrument.
+
+    Parameters
+    ----------
+    crystal
+        Its lattice parameters.
+    instrument
+        From the table.
+    u, v
+        Reciprocal vectors (h, k, l) along the beam and in the horizontal plane at psi = 0; 1 0 0 and 0 1 0 by
+        default.
+    pixel_spacing
+        Size of a pixel, degrees.
+    bank_angle
+        Of a detector bank that turns, degrees.
+
+    Raises
+    ------
+    InputError
+        If u and v span no plane, or the instrument has no bank that turns.
+    """
+    detectors, _ = pixels(instrument, pixel_spacing, bank_angle)
+    plane = ((1, 0, 0) if u is None else u, (0, 1, 0) if v is None else v)
+    return Geometry(detectors, ub_from_vectors(crystal.cell_parameters, *plane))
+
+
 def energy_grid(incident_energy: float, resolution: Resolution, highest_mode: float) -> SpectralGrid:
     """Return energy bins from 0 to a little above the highest mode (meV), or to what neutrons can lose.
 
@@ -76,6 +114,7 @@ def planned_measurements(
     grid: SpectralGrid,
     resolution: Resolution,
     temperature: float,
+    between: Callable[[], None] = lambda: None,
 ) -> tuple[Measurement, ...]:
     """Return what each candidate would look at, with no counts: the fold of runs that were not made.
 
@@ -91,6 +130,8 @@ def planned_measurements(
         Energy bins and resolution.
     temperature
         K.
+    between
+        Called after each run.
 
     Raises
     ------
@@ -118,9 +159,10 @@ def planned_measurements(
         energy_bin_width=None,
         reader=lambda size: iter(()),
     )
-    folded = fold(source, crystal, path, FoldSettings(grid, widths))
+    folded = fold(source, crystal, path, FoldSettings(grid, widths), progress=lambda what, done, total: between())
     measurements = []
     for run in runs:
+        between()
         alone = folded.only_runs([run.number])
         measurements.append(data_of_folded(alone, alone.cells.exposure > 0, resolution))
     return tuple(measurements)

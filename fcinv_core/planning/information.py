@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,8 +14,8 @@ from fcinv_core.refinement.coherent import CoherentModel
 from fcinv_core.refinement.measurement import Measurement
 from fcinv_core.structure_factor.scattering_lengths import ScatteringLengths
 
-#: Runs that are looked at together; each needs some megabytes.
-_BATCH = 12
+#: Runs that are looked at together; each needs some megabytes and some tenths of a second.
+_BATCH = 4
 #: Phonon counts of the first run, to which the others are relative.
 _UNIT = 1e6
 #: Logarithm of a factor that leaves nothing of a background.
@@ -53,6 +53,7 @@ def information_of_runs(
     lengths: ScatteringLengths,
     draws: FloatArray,
     background: float,
+    between: Callable[[], None] = lambda: None,
 ) -> RunInformation:
     """Return the expected information of runs with coherent amplitudes and counting noise.
 
@@ -72,6 +73,8 @@ def information_of_runs(
         Shape (d, n): force constants for which information is expected.
     background
         Counts of a constant background as a fraction of those of phonons.
+    between
+        Called between steps.
     """
     matrices: list[FloatArray] = []
     counts: list[FloatArray] = []
@@ -80,7 +83,10 @@ def information_of_runs(
         batch = side_by_side([measurements[0], *measurements[start : start + _BATCH]])
         n_bins = len(measurements[0].q)
         model = CoherentModel(batch, prior, lengths)
-        found = [_at(model, values, n_bins, background) for values in draws]
+        found = []
+        for values in draws:
+            between()
+            found.append(_at(model, values, n_bins, background))
         matrices.append(np.array([one[0] for one in found]))
         counts.append(np.array([one[1] for one in found]))
     sigma = model.prior_of(prior).sigma[prior.n_force_constants :]

@@ -149,6 +149,7 @@ def make_plan(
     settings: PlanSettings,
     *,
     say: Say = lambda sentence: None,
+    between: Callable[[], None] = lambda: None,
 ) -> Plan:
     """Compare runs by the information that they are expected to give, and put the best in order.
 
@@ -166,6 +167,8 @@ def make_plan(
         What is planned.
     say
         Told what is being done.
+    between
+        Called between steps of some tenths of a second, so that a user need not wait for the end who cancels.
 
     Raises
     ------
@@ -178,22 +181,24 @@ def make_plan(
         raise InputError(
             "the counts of a run are not known",
             "nothing was measured that tells them",
-            "give those that are expected with --counts",
+            "give those that are expected",
         )
     temperature = knowledge.temperature if settings.temperature is None else settings.temperature
     if temperature is None:
-        raise InputError("the temperature is not known", "nothing was measured", "give it with --temperature")
+        raise InputError("the temperature is not known", "nothing was measured", "give it")
     angles = _angles(settings.psi)
     parts = []
     with threadpool_limits(1, user_api="blas"):
         for incident, resolution in resolutions:
             say(f"expecting {len(angles)} runs at {incident:g} meV")
-            parts.append(information_at(knowledge, geometry, incident, resolution, angles, settings, temperature))
+            asked = (knowledge, geometry, incident, resolution, angles, settings, temperature)
+            parts.append(information_at(*asked, between))
         parts = _calibrated(parts, counts, settings.relative_counts or (1.0,) * len(parts))
         start, information = together(knowledge.precision, parts)
         say("choosing the order")
-        ranking = errors_after(np.repeat(start[None], information.shape[0], axis=0), information, wanted)
-        sequence, errors = greedy_sequence(start, information, wanted, settings.n_runs, settings.precision)
+        known = np.repeat(start[None], information.shape[0], axis=0)
+        ranking = errors_after(known, information, wanted, between)
+        sequence, errors = greedy_sequence(start, information, wanted, settings.n_runs, settings.precision, between)
         # Baselines keep to the energy that the plan prefers.
         first = int(sequence[0] if len(sequence) else ranking.argmin()) // len(angles) * len(angles)
         same = information[:, first : first + len(angles)]
@@ -222,6 +227,7 @@ def information_at(
     angles: FloatArray,
     settings: PlanSettings,
     temperature: float,
+    between: Callable[[], None] = lambda: None,
 ) -> RunInformation:
     """Return what runs at one incident energy and angles (c,) say, with the counts of `information_of_runs`."""
     path = standard_path(knowledge.crystal, settings.points)
@@ -235,9 +241,12 @@ def information_at(
         energy_grid(incident_energy, resolution, highest),
         resolution,
         temperature,
+        between,
     )
     lengths = natural_scattering_lengths(knowledge.crystal)
-    return information_of_runs(measurements, knowledge.prior, lengths, knowledge.draws, settings.background)
+    return information_of_runs(
+        measurements, knowledge.prior, lengths, knowledge.draws, settings.background, between
+    )
 
 
 def together(precision: FloatArray, parts: Sequence[RunInformation]) -> tuple[FloatArray, FloatArray]:

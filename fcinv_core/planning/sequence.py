@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -11,7 +11,12 @@ from fcinv_core.planning.wanted import Wanted
 
 
 def greedy_sequence(
-    start: FloatArray, information: FloatArray, wanted: Wanted, n_runs: int, precision: float | None = None
+    start: FloatArray,
+    information: FloatArray,
+    wanted: Wanted,
+    n_runs: int,
+    precision: float | None = None,
+    between: Callable[[], None] = lambda: None,
 ) -> tuple[IntArray, FloatArray]:
     """Choose runs one after the other, each the one that lowers the expected error most.
 
@@ -30,6 +35,8 @@ def greedy_sequence(
         Runs at most.
     precision
         Error at which to end.
+    between
+        Called between steps.
 
     Returns
     -------
@@ -39,17 +46,23 @@ def greedy_sequence(
     chosen: list[int] = []
     errors = [wanted.error(known)]
     while len(chosen) < n_runs and (precision is None or errors[-1] > precision):
-        after = errors_after(known, information, wanted)
+        after = errors_after(known, information, wanted, between)
         chosen.append(int(after.argmin()))
         errors.append(float(after[chosen[-1]]))
         known += information[:, chosen[-1]]
     return np.array(chosen, dtype=np.int64), np.array(errors)
 
 
-def errors_after(known: FloatArray, information: FloatArray, wanted: Wanted) -> FloatArray:
+def errors_after(
+    known: FloatArray, information: FloatArray, wanted: Wanted, between: Callable[[], None] = lambda: None
+) -> FloatArray:
     """Return the expected error after each run alone, shape (c,), given precisions (d, p, p)."""
+    errors = np.empty(information.shape[1])
     # Run by run, since matrices of all of them need gigabytes.
-    return np.array([wanted.error(known + information[:, k]) for k in range(information.shape[1])])
+    for k in range(len(errors)):
+        between()
+        errors[k] = wanted.error(known + information[:, k])
+    return errors
 
 
 def errors_along(start: FloatArray, information: FloatArray, wanted: Wanted, sequence: Sequence[int]) -> FloatArray:

@@ -66,6 +66,30 @@ class Wanted:
         return float(np.exp(0.5 * self.log_variance(precision).mean()))
 
 
+def asked_for(prior: Prior, draws: FloatArray, names: Sequence[str]) -> Wanted:
+    """Ask for "all" force constants, for the "dispersion", or for some force constants by name.
+
+    Parameters
+    ----------
+    prior
+        Dynamics.
+    draws
+        Shape (d, n): force constants at which energies are differentiated.
+    names
+        One of the two words, or "FC0", "FC1" ...
+
+    Raises
+    ------
+    InputError
+        If there is no force constant of a name.
+    """
+    if [name.lower() for name in names] == ["all"]:
+        return all_force_constants(prior)
+    if [name.lower() for name in names] == ["dispersion"]:
+        return dispersion(prior, draws)
+    return named_force_constants(prior, names, len(draws))
+
+
 def all_force_constants(prior: Prior) -> Wanted:
     """Ask for all force constants; the error is the geometric mean over the axes of their ellipsoid."""
     return Wanted("all force constants", "eV/Å²", prior.n_force_constants, None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from types import ModuleType
 from typing import Any
 
@@ -97,6 +98,12 @@ def test_error_in_validate_inputs_is_a_runtime_error(simpleapi: ModuleType) -> N
         run("ContractBadValidation")
 
 
+def test_validate_inputs_must_return_a_plain_dictionary(simpleapi: ModuleType) -> None:
+    register("ContractOrdered", nothing, nothing, validateInputs=lambda self: OrderedDict(Number="wrong"))
+    with pytest.raises((TypeError, RuntimeError)):
+        run("ContractOrdered")
+
+
 def test_mandatory_property_that_is_missing_stops_the_run(simpleapi: ModuleType) -> None:
     register("ContractMandatory", _declare_table, _make_table)
     with pytest.raises(RuntimeError, match="Some invalid Properties found"):
@@ -144,7 +151,12 @@ def test_output_not_to_be_stored_is_returned_without_a_name(simpleapi: ModuleTyp
 
 
 def test_function_says_which_argument_is_missing(simpleapi: ModuleType) -> None:
-    with pytest.raises(RuntimeError, match=r"OutputWorkspace.*not supplied"):
+    with pytest.raises(RuntimeError, match=r"DataY.*not supplied"):
+        simpleapi.CreateWorkspace(DataX=[0.0, 1.0], OutputWorkspace="bare")
+
+
+def test_function_does_not_say_which_output_is_missing(simpleapi: ModuleType) -> None:
+    with pytest.raises(RuntimeError, match=r"^Some invalid Properties found$"):
         str(simpleapi.CreateEmptyTableWorkspace())
 
 

@@ -147,12 +147,20 @@ def test_goniometer_energy_and_charge_survive(simpleapi: ModuleType, events: Any
     np.testing.assert_allclose(info.run()["psi"].value, [30.0])
 
 
-def test_experiment_without_a_defined_instrument_is_lost(simpleapi: ModuleType, histogram: Any, path: Path) -> None:
+def test_experiment_without_an_instrument_survives(simpleapi: ModuleType, histogram: Any, path: Path) -> None:
     simpleapi.CreateWorkspace(DataX=[0.0, 1.0], DataY=[1.0], OutputWorkspace="bare")
     simpleapi.AddSampleLog(Workspace="bare", LogName="note", LogText="here")
     histogram.addExperimentInfo(simpleapi.mtd["bare"])
-    assert histogram.getExperimentInfo(0).run()["note"].value == "here"
-    assert _saved_and_loaded(simpleapi, "histogram", path).getNumExperimentInfo() == 0
+    again = _saved_and_loaded(simpleapi, "histogram", path)
+    assert again.getNumExperimentInfo() == 1
+    assert again.getExperimentInfo(0).run()["note"].value == "here"
+
+
+def test_experiment_whose_instrument_is_not_defined_is_lost(simpleapi: ModuleType, events: Any, path: Path) -> None:
+    simpleapi.SaveMD(InputWorkspace="events", Filename=str(path))
+    with h5py.File(path, "a") as file:
+        del file["MDEventWorkspace/experiment0/instrument/instrument_xml"]
+    assert simpleapi.LoadMD(Filename=str(path), OutputWorkspace="again").getNumExperimentInfo() == 0
 
 
 def test_mask_survives(simpleapi: ModuleType, spectra: Any, path: Path) -> None:

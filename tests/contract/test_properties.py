@@ -179,7 +179,7 @@ def test_file_that_does_not_exist_is_refused_where_it_must_be_read(simpleapi: Mo
     assert algorithm.getProperty("Name").value == str(tmp_path / "there.txt")
 
 
-def test_several_files_come_back_as_lists_of_lists(simpleapi: ModuleType, tmp_path: Path) -> None:
+def test_several_files_are_names_and_those_to_be_summed_a_list(simpleapi: ModuleType, tmp_path: Path) -> None:
     from mantid import api
 
     register(
@@ -194,7 +194,9 @@ def test_several_files_come_back_as_lists_of_lists(simpleapi: ModuleType, tmp_pa
         Path(name).write_text("x", encoding="utf-8")
     algorithm = created("ContractFiles")
     algorithm.setPropertyValue("Names", ",".join(names))
-    assert [list(files) for files in algorithm.getProperty("Names").value] == [[name] for name in names]
+    assert list(algorithm.getProperty("Names").value) == names
+    algorithm.setPropertyValue("Names", "+".join(names))
+    assert [list(files) for files in algorithm.getProperty("Names").value] == [names]
 
 
 def test_condition_enables_a_property(declared: Any) -> None:

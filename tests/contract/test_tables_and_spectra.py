@@ -85,6 +85,13 @@ def test_spectra_with_labels(simpleapi: ModuleType) -> None:
     assert not made.isHistogramData()
 
 
+def test_an_axis_can_have_a_label_of_its_own(simpleapi: ModuleType) -> None:
+    made = simpleapi.CreateWorkspace(DataX=[0.0, 1.0], DataY=[1.0, 2.0], OutputWorkspace="curve")
+    made.getAxis(0).setUnit("Label").setLabel("Counting time", "minutes")
+    unit = simpleapi.mtd["curve"].getAxis(0).getUnit()
+    assert (unit.unitID(), unit.caption(), unit.symbol().ascii()) == ("Label", "Counting time", "minutes")
+
+
 def test_arrays_are_read_only_unless_asked_for(spectra: Any) -> None:
     with pytest.raises(ValueError, match="read-only"):
         spectra.readY(0)[0] = 5.0

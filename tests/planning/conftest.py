@@ -36,7 +36,7 @@ def inverted() -> Inversion:
     """An inversion of one run, by the stand-ins."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(main_job, "data_of_folded", lambda folded, *rest, **named: folded)
-        patch.setattr(main_job, "refine", standin.refined)
+        patch.setattr(main_job, "refine_measurement", standin.refined_measurement)
         folded = standin.measurement(standin.strained(1.01))
         settings = InversionSettings(n_draws=40)
         return invert(folded, standin.all_of(folded), standin.StandInModel(), settings)

@@ -109,7 +109,8 @@ def test_constant_scattering_comes_out_at_its_level(
     vanadium(simpleapi, germanium)
     names = {"OutputDataWorkspace": "d", "OutputNormalizationWorkspace": "n"}
     iqe = fold(simpleapi, folder, SolidAngleWorkspace="vanadium", PerRun=False, **names)
-    assert axes(iqe)[0][:3] == ("path point", "", 27)
+    # Files of Mantid have a blank where there is no unit.
+    assert axes(iqe)[0][:3] == ("path point", " ", 27)
     assert axes(iqe)[1] == ("DeltaE", "meV", 11, 2.0, 24.0)
     data, exposure = (simpleapi.mtd[name].getSignalArray() for name in "dn")
     # 1 600 counts, of which 3 % fall between the points at which exposure of so few pixels is laid.
@@ -406,7 +407,7 @@ def test_a_missing_package_is_named_with_the_line_that_installs_it(
 ) -> None:
     load(simpleapi, folder)
     monkeypatch.setitem(sys.modules, "fcinv_core.folding.fold", None)
-    with pytest.raises(RuntimeError, match=r"fcinv_core\.folding\.fold.*python -m pip install fcinv"):
+    with pytest.raises(RuntimeError, match=r"fcinv_core\.folding\.fold.*python -m pip install -c"):
         fold(simpleapi, folder)
 
 

@@ -15,6 +15,7 @@ from fcinv_core.cli import main
 from fcinv_core.dynamics import mode_energies
 from fcinv_core.qpath import standard_path
 from fcinv_core.training_set import TrainingSet
+from tests.plugins.cancelling import cancel_after
 from tests.plugins.test_SimulateDispersion import energies_of
 
 ENSEMBLE = Path(str(resources.files("fcinv_core") / "data" / "ensembles" / "ge"))
@@ -23,14 +24,13 @@ QUICK = {"NumberOfSamples": 20, "PathPoints": 20, "Seed": 5}
 QUICK_WORDS = ("--n", "20", "--points", "20", "--seed", "5")
 
 
+def given(out: Path, **options: Any) -> dict[str, Any]:
+    files = {"StructureFile": str(ENSEMBLE / "POSCAR"), "ForceConstantsFiles": ",".join(MEMBERS)}
+    return {**files, "OutputFile": str(out), "OutputWorkspace": "summary", **QUICK, **options}
+
+
 def generate(simpleapi: ModuleType, out: Path, **options: Any) -> Any:
-    given = {
-        "StructureFile": str(ENSEMBLE / "POSCAR"),
-        "ForceConstantsFiles": ",".join(MEMBERS),
-        "OutputFile": str(out),
-        "OutputWorkspace": "summary",
-    }
-    return simpleapi.GenerateFCTrainingSet(**{**given, **QUICK, **options})
+    return simpleapi.GenerateFCTrainingSet(**given(out, **options))
 
 
 def test_the_file_is_that_of_the_command_line(simpleapi: ModuleType, tmp_path: Path) -> None:
@@ -104,3 +104,14 @@ def test_wrong_entries_are_named_in_a_sentence(
             simpleapi, tmp_path / "a.h5", ForceConstantsFiles="", **{"EnsembleFolder": str(ENSEMBLE), **options}
         )
     assert not (tmp_path / "a.h5").exists()
+
+
+def test_cancelling_ends_it_within_a_second(simpleapi: ModuleType, tmp_path: Path) -> None:
+    from mantid.api import AlgorithmManager
+
+    algorithm = AlgorithmManager.create("GenerateFCTrainingSet")
+    for name, value in given(tmp_path / "a.h5", NumberOfSamples=1_000_000).items():
+        algorithm.setProperty(name, value)
+    cancel_after(algorithm, 3.0)
+    assert not simpleapi.mtd.doesExist("summary")
+    assert list(tmp_path.iterdir()) == []

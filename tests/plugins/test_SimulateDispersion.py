@@ -20,6 +20,7 @@ from fcinv_core.nexus import read_mdhisto
 from fcinv_core.qpath import standard_path
 from fcinv_core.shipped import virtual_experiment
 from fcinv_core.simulation import simulate
+from tests.plugins.cancelling import cancel_after
 from tests.plugins.test_FoldToIQE import content, make_another_histogram
 
 FILES = virtual_experiment()
@@ -170,3 +171,17 @@ def test_default_bins_are_those_of_the_core(simpleapi: ModuleType, germanium: Cr
     expected = simulate(read_force_constants(TRUTH, germanium), standard_path(germanium, bands.blocksize()))
     # The structure comes from the yaml, whose lattice has fewer digits than the POSCAR's.
     np.testing.assert_allclose(simpleapi.mtd["iqe"].getSignalArray(), expected.spectrum, rtol=1e-5, atol=1e-6)
+
+
+def test_cancelling_ends_it_within_a_second(simpleapi: ModuleType) -> None:
+    from mantid.api import AlgorithmManager
+
+    simpleapi.LoadMD(Filename=str(FILES / "ge_small.nxs"), OutputWorkspace="events")
+    simpleapi.FoldToIQE(InputWorkspace="events", StructureFile=POSCAR, OutputWorkspace="measured")
+    algorithm = AlgorithmManager.create("SimulateDispersion")
+    given = {"StructureFile": POSCAR, "ForceConstantsFile": TRUTH, "OutputWorkspace": "bands"}
+    coverage = {"CoverageWorkspace": "measured", "OutputCoverageWorkspace": "expected"}
+    for name, value in {**given, **coverage}.items():
+        algorithm.setProperty(name, value)
+    cancel_after(algorithm, 1.0)
+    assert not simpleapi.mtd.doesExist("expected")

@@ -115,14 +115,15 @@ def test_a_missing_package_is_named_with_the_line_that_installs_it(
     monkeypatch.setitem(sys.modules, "fcinv_core.networks.training", None)
     algorithm = prepared(training, tmp_path / "model")
     algorithm.setRethrows(True)
-    with pytest.raises(RuntimeError, match=r"fcinv_core\.networks\.training.*python -m pip install fcinv"):
+    with pytest.raises(RuntimeError, match=r"fcinv_core\.networks\.training.*python -m pip install -c"):
         algorithm.execute()
 
 
 def test_cancelling_ends_it_within_a_second_and_it_can_go_on(
     simpleapi: ModuleType, training: TrainingSet, tmp_path: Path
 ) -> None:
-    cancel_after(prepared(training, tmp_path / "model", Epochs=1000), 3.0)
+    algorithm = prepared(training, tmp_path / "model", Epochs=1000)
+    cancel_after(algorithm, 1.0, begun=lambda: any(tmp_path.iterdir()))
     assert not simpleapi.mtd.doesExist("scores")
     assert not (tmp_path / "model").exists()
     assert [path.is_file() for path in tmp_path.iterdir()] == [True], "the checkpoint"

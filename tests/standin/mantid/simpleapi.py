@@ -95,10 +95,13 @@ def _create_algorithm_function(name: str, version: int, algm_object: Any) -> Any
             if isinstance(output, WorkspaceProperty)
         }
         _set_properties(algorithm, arguments, named | keywords)
-        missing = algorithm.mandatoryProperties()
-        if missing:
-            raise RuntimeError(f"{missing} argument(s) not supplied to {name}")
-        algorithm.execute()
+        missing = [key for key in algorithm.mandatoryProperties() if algorithm.getProperty(key).isValid]
+        try:
+            algorithm.execute()
+        except RuntimeError as error:
+            if missing and str(error) == "Some invalid Properties found":
+                raise RuntimeError(f"{missing} argument(s) not supplied to {name}") from None
+            raise
         return _returned(algorithm, n_variables)
 
     algm_object.initialize()

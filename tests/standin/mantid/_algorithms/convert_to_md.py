@@ -72,7 +72,7 @@ def _events(source: MatrixData, frame: str, run_index: int, ignores_zeros: bool)
     run, instrument = source.experiment.run, source.experiment.instrument
     ei = run._logs.get("Ei")
     if not isinstance(ei, FloatPropertyWithValue):
-        raise RuntimeError("'Ei' is not of the requested type" if ei is not None else "Ei is not among the logs")
+        raise ValueError("'Ei' is not of the requested type" if ei is not None else "Ei is not among the logs")
     places = {
         int(number): position
         for number, position in zip(instrument.detector_ids, instrument.positions, strict=True)

@@ -11,6 +11,7 @@ from mantid.api._algorithm import Algorithm
 from mantid.api._native_algorithm import native
 from mantid.api._run import GoniometerAxis, Run
 from mantid.geometry._unit_cell import OrientedLattice
+from mantid.kernel import logger
 from mantid.kernel._date_and_time import DateAndTime
 from mantid.kernel._property import (
     FloatPropertyWithValue,
@@ -154,7 +155,8 @@ def set_goniometer(algorithm: Algorithm) -> None:
         except ValueError:
             name, angle = parts[0], 0.0
             if name not in run:
-                raise RuntimeError(f"Could not find goniometer axis log value: {name}") from None
+                logger.error("No log values for goniometers")
+                return
         axes.append(GoniometerAxis(name, (x, y, z), int(parts[4]), angle))
     run._axes = axes
 

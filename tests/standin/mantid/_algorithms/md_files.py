@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import h5py
@@ -27,7 +28,8 @@ def load_md(algorithm: Algorithm) -> None:
     if is_events:
         backed = value(algorithm, "FileBackEnd")
         data = md_events.read_events(path, with_history, value(algorithm, "MetadataOnly"))
-        data.file = str(path) if backed else ""
+        if backed:
+            _back(data, path)
     elif is_histogram:
         data = md_histo.read_histogram(path, with_history)
     else:
@@ -52,4 +54,12 @@ def save_md(algorithm: Algorithm) -> None:
     else:
         md_events.write_events(path, data)
         if value(algorithm, "MakeFileBacked"):
-            data.file = str(path)
+            _back(data, path)
+
+
+def _back(data: MDEventData, path: Path) -> None:
+    """Let events stay in a file, which is held open as NeXus does: what is open in it is closed with it."""
+    data.file = str(path)
+    access = h5py.h5p.create(h5py.h5p.FILE_ACCESS)
+    access.set_fclose_degree(h5py.h5f.CLOSE_STRONG)
+    data.held_open = h5py.h5f.open(os.fsencode(path), h5py.h5f.ACC_RDWR, access)

@@ -35,7 +35,7 @@ def load_nexus_processed(algorithm: Algorithm) -> None:
 @native("Load")
 def load(algorithm: Algorithm) -> None:
     """Load a file by the algorithm that knows it; a loose collection beside the entry confuses the choice."""
-    [[name]] = value(algorithm, "Filename")
+    [name] = value(algorithm, "Filename")
     with h5py.File(name, "r") as file:
         kinds = {key: file[key].attrs.get("NX_class", b"") for key in file}
     if any(kind in (b"NXcollection", "NXcollection") for kind in kinds.values()):

@@ -11,6 +11,7 @@ from mantid.api._axis import BinEdgeAxis, NumericAxis, TextAxis
 from mantid.api._matrix_workspace import MatrixData
 from mantid.api._native_algorithm import native
 from mantid.api._table import TableData
+from mantid.kernel._units import UnitFactoryImpl
 
 
 @native("CreateWorkspace")
@@ -33,8 +34,11 @@ def create_workspace(algorithm: Algorithm) -> None:
         raise ValueError("DataX must have the length of one spectrum, or of all, or one more for each")
     parent = held(algorithm, "ParentWorkspace")
     data = MatrixData(x, y, e, None if parent is None else parent.experiment.copied())
-    if value(algorithm, "UnitX"):
-        data.axes[0].setUnit(value(algorithm, "UnitX"))
+    unit = value(algorithm, "UnitX")
+    if unit in UnitFactoryImpl().getKeys():
+        data.axes[0].setUnit(unit)
+    else:
+        data.axes[0].setUnit("Label").setLabel(unit, unit)
     kind, labels = value(algorithm, "VerticalAxisUnit"), list(value(algorithm, "VerticalAxisValues"))
     if kind != "SpectraNumber":
         if len(labels) not in (n, n + 1) or (kind == "Text" and len(labels) != n):

@@ -30,13 +30,13 @@ _CELL = ("a", "b", "c", "alpha", "beta", "gamma")
 
 
 def read_experiments(entry: Any) -> list[ExperimentData]:
-    """Return the experiments of a file; those whose instrument has no definition are lost."""
+    """Return the experiments of a file; those whose instrument has a name, but no definition, are lost."""
     experiments = []
     index = 0
     while f"experiment{index}" in entry:
         group = entry[f"experiment{index}"]
         instrument = read_instrument(group)
-        if instrument.definition:
+        if instrument.definition or not instrument.name.strip():
             experiments.append(ExperimentData(read_logs(group), read_sample(group), instrument))
         index += 1
     return experiments

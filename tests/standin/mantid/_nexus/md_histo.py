@@ -66,7 +66,7 @@ def _read_dimension(name: str, edges: Any) -> DimensionData:
     return DimensionData(
         name,
         attribute_text(edges, "long_name"),
-        attribute_text(edges, "units").strip(),
+        attribute_text(edges, "units"),
         attribute_text(edges, "frame", "Unknown frame"),
         float(edges[0]),
         float(edges[-1]),

@@ -92,8 +92,8 @@ class Algorithm(IPropertyManager):
         return sorted(known, key=lambda prop: not prop.isValid)
 
     def mandatoryProperties(self) -> list[str]:
-        """Return the names of properties that must be given, outputs that are no workspaces left out."""
-        return [known.name for known in self._ordered() if known.isValid]
+        """Return the names of properties that are no outputs, those that must be given first."""
+        return [known.name for known in self._ordered() if known.direction != Direction.Output]
 
     def orderedProperties(self) -> list[str]:
         """Return all names, those that must be given first."""

@@ -68,7 +68,7 @@ class FileProperty(StringPropertyWithValue):
 
 
 class MultipleFileProperty(_PropertyWithValue):
-    """Several files to be read: "a,b" stands for two, "a+b" for one to be summed; its value is a list of lists."""
+    """Several files to be read: "a,b" stands for two, "a+b" for a list of two in it."""
 
     _type = "list of str lists"
 
@@ -91,8 +91,8 @@ class MultipleFileProperty(_PropertyWithValue):
         return list(self._extensions)
 
     @property
-    def value(self) -> list[list[str]]:
-        return [list(files) for files in self._value]
+    def value(self) -> list[str | list[str]]:
+        return [files[0] if len(files) == 1 else list(files) for files in self._value]
 
     @value.setter
     def value(self, new: Any) -> None:

@@ -29,6 +29,8 @@ class MDEventData(MDData):
         self.split_into = [2] * len(dimensions)
         self.split_threshold = 1000
         self.file = ""
+        #: What keeps that file open for as long as events stay in it.
+        self.held_open: Any = None
         #: Boxes as arrays by the names of their datasets, where they were read from a file.
         self.boxes: dict[str, Any] = {}
         self.box_controller = ""

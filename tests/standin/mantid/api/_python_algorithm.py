@@ -40,6 +40,9 @@ class PythonAlgorithm(Algorithm):
             found: dict[str, str] = {} if validate is None else validate()
         except Exception as error:
             raise RuntimeError(_located(error)) from error
+        if type(found) is not dict:
+            # Boost takes the keys of a dictionary of another class for a list.
+            raise TypeError("'dict_keys' object is not subscriptable")
         return found
 
     def _execute(self) -> None:
