@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -114,6 +114,11 @@ class Prior:
         return BornVonKarman.at(
             q, self.reference, self.parametrisation, self.mean[np.argsort(self.order)], chosen, directions
         )
+
+    def about(self, mean: FloatArray, sigma: FloatArray, source: str) -> Prior:
+        """Return the same force constants with another Gaussian prior, shape (n,) each, eV/Å²."""
+        # Dynamics are linear about the mean.
+        return replace(self, reference=self.force_constants(mean, source), mean=mean, sigma=sigma)
 
     def force_constants(self, values: FloatArray, source: str) -> ForceConstants:
         """Return the full set for values (n,) in FC order, eV/Å²."""

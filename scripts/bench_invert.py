@@ -26,8 +26,9 @@ from fcinv_core.force_constants.phonopy_files import read_force_constants
 from fcinv_core.potentials import shipped_ensemble
 from fcinv_core.prior import prior_from_members
 from fcinv_core.refinement.measurement import data_of_folded
-from fcinv_core.refinement.refine import RefineSettings, refine
+from fcinv_core.refinement.refine import refine
 from fcinv_core.refinement.refined import AmplitudeModel, Refined
+from fcinv_core.refinement.settings import RefineSettings
 from fcinv_core.spectrum import Resolution
 
 

@@ -45,7 +45,8 @@ from fcinv_core.potentials import shipped_ensemble
 from fcinv_core.prior import Prior, prior_from_members
 from fcinv_core.qpath import standard_path
 from fcinv_core.refinement.measurement import data_of_folded
-from fcinv_core.refinement.refine import RefineSettings, refine
+from fcinv_core.refinement.refine import refine
+from fcinv_core.refinement.settings import RefineSettings
 from fcinv_core.shipped import virtual_experiment
 from fcinv_core.spectrum import Resolution
 from fcinv_core.virtual_experiment import draw, scaled_to

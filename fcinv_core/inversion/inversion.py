@@ -88,6 +88,8 @@ class Inversion:
         What the network alone says; None with the method "fit".
     refined
         What the refinement says; None with the method "network".
+    path_fit
+        After a refinement over the irreducible zone: the fit along the path with these force constants.
     derived
         What follows from the answer.
     prior_energies
@@ -116,6 +118,7 @@ class Inversion:
     findings: tuple[Finding, ...] = ()
     assumptions: tuple[str, ...] = ()
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    path_fit: Refined | None = None
 
     @property
     def crystal(self) -> Crystal:
@@ -128,6 +131,11 @@ class Inversion:
         path = self.folded.bins.path
         assert path is not None  # `invert` takes measurements along a path only
         return path
+
+    @property
+    def along_path(self) -> Refined | None:
+        """The fit of the measurement along the path."""
+        return self.refined if self.path_fit is None else self.path_fit
 
     @cached_property
     def intensity(self) -> Intensity:
@@ -150,8 +158,12 @@ class Inversion:
 
     @property
     def decided_share(self) -> FloatArray:
-        """Share of the prior variance of each force constant that is gone, shape (n,), 0 to 1."""
-        return np.asarray(1 - np.clip(self.sigma**2 / self.prior.sigma**2, 0, 1))
+        """Share of the prior variance of each force constant that is gone, shape (n,), 0 to 1.
+
+        Of the prior that the refinement took, which may be narrower (`fcinv_core.refinement.sparse`).
+        """
+        before = self.prior.sigma if self.refined is None else self.refined.prior_sigma
+        return np.asarray(1 - np.clip(self.sigma**2 / before**2, 0, 1))
 
     @property
     def decided_by(self) -> tuple[str, ...]:

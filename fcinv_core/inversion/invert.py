@@ -16,18 +16,17 @@ from fcinv_core.folding.folded import BoolArray, Folded
 from fcinv_core.instrument import find_instrument, resolution
 from fcinv_core.inversion.inversion import FEW_DRAWS, Inversion, Method, NetworkPart
 from fcinv_core.inversion.judgement import judge_inversion
-from fcinv_core.inversion.matching import check_measurement, strain_between
+from fcinv_core.inversion.matching import check_measurement, check_zone, strain_between
+from fcinv_core.inversion.refining import AmplitudeChoice, fit_along_path, refine_measurement
 from fcinv_core.prior import Prior
 from fcinv_core.qpath import QPath
-from fcinv_core.refinement.measurement import data_of_folded
-from fcinv_core.refinement.refine import RefineSettings, refine
-from fcinv_core.refinement.refined import AmplitudeModel, Refined
+from fcinv_core.refinement.measurement import Measurement, data_of_folded
+from fcinv_core.refinement.refined import Refined
+from fcinv_core.refinement.settings import RefineSettings
 from fcinv_core.spectrum import Resolution
 
 #: Draws of the prior that its dispersion is judged by.
 _PRIOR_DRAWS = 200
-#: Draws of a network that are refined beside its mean; each costs seconds.
-_NETWORK_STARTS = 2
 #: Energy resolution of a direct-geometry spectrometer that nothing is known of: FWHM over incident energy at the
 #: elastic line, and its fall up to the incident energy.
 _WIDTH, _FALL = 0.03, 0.75
@@ -48,7 +47,8 @@ class InversionSettings:
     method
         "network", "refine" or "fit".
     amplitudes
-        Where the refinement takes the weights of modes from: "unit", "free" or "coherent".
+        Where the refinement takes the weights of modes from: "unit", "free", "coherent", or "auto": what the counts
+        carry (`fcinv_core.inversion.refining.amplitudes_for`).
     n_draws
         Draws from the posterior.
     seed
@@ -65,7 +65,7 @@ class InversionSettings:
     """
 
     method: Method = "refine"
-    amplitudes: AmplitudeModel = "free"
+    amplitudes: AmplitudeChoice = "auto"
     n_draws: int = 300
     seed: int = 0
     temperature: float | None = None
@@ -81,6 +81,8 @@ def invert(
     settings: InversionSettings | None = None,
     *,
     provenance: Mapping[str, Any] | None = None,
+    starts: FloatArray | None = None,
+    zone: tuple[Folded, BoolArray] | None = None,
     say: Say = lambda sentence: None,
     between: Callable[[], None] = lambda: None,
 ) -> Inversion:
@@ -98,6 +100,12 @@ def invert(
         Default: `InversionSettings()`.
     provenance
         What the caller knows of where everything comes from, plain content for JSON.
+    starts
+        Shape (k, n): force constants in FC order that the refinement starts from too. They are no prior: where
+        it has one maximum, they change nothing.
+    zone
+        The same measurement over the irreducible zone, and the cells of it that take part: what is refined, in
+        place of the path, which sees a small part of the counts.
     say
         Told what is being done.
     between
@@ -117,6 +125,12 @@ def invert(
     if chosen.window is not None:
         keep = keep & folded.grid_bins(0.0, chosen.window)[folded.cells.energy]
     check_measurement(folded, keep)
+    if zone is not None:
+        if chosen.method == "network":
+            raise InputError(
+                "a network answers from the path", "it does not use the zone", "leave the zone out, or refine"
+            )
+        check_zone(zone[0], folded)
     path = folded.bins.path
     assert path is not None  # checked
     dynamics = prior.dynamics(path.q, path.direction)
@@ -130,10 +144,16 @@ def invert(
         )
         energies = dynamics.energies(np.vstack([answer.draws.mean(axis=0), answer.draws]))
         network = NetworkPart(answer, model.qpath, model.grid, band(energies[0], energies[1:]))
-    refined = None
+    refined = path_fit = None
     if chosen.method != "network":
         say(f"refining {prior.n_force_constants} force constants")
-        refined = _refine(folded, keep, prior, _starts(prior, network), chosen, between)
+        answered = None if network is None else network.answer
+        along_path = _data(folded, keep, chosen)
+        data = along_path if zone is None else _data(*zone, chosen)
+        asked = RefineSettings(n_draws=chosen.n_draws, seed=chosen.seed)
+        refined = refine_measurement(data, prior, answered, chosen.amplitudes, asked, between, starts)
+        if zone is not None:
+            path_fit = fit_along_path(along_path, prior, refined, between)
 
     values, covariance, draws = _answer(network, refined, chosen)
     say("deriving what follows from them")
@@ -153,6 +173,7 @@ def invert(
         refined=refined,
         derived=derive(prior, folded.bins.crystal, path, values, draws, kelvin, between=between),
         prior_energies=_prior_band(prior, path, chosen.seed),
+        path_fit=path_fit,
     )
     return replace(
         inversion,
@@ -183,27 +204,16 @@ def expected_resolution(folded: Folded, instrument: str = "") -> Resolution:
     return Resolution((_WIDTH * incident, -_WIDTH * _FALL))
 
 
-def _refine(
-    folded: Folded,
-    keep: BoolArray,
-    prior: Prior,
-    starts: FloatArray,
-    settings: InversionSettings,
-    between: Callable[[], None],
-) -> Refined:
-    data = data_of_folded(
+def _data(folded: Folded, keep: BoolArray, settings: InversionSettings) -> Measurement:
+    """Take what is refined from a folded measurement."""
+    if settings.window is not None:
+        keep = keep & folded.grid_bins(0.0, settings.window)[folded.cells.energy]
+    return data_of_folded(
         folded,
         keep,
         expected_resolution(folded) if settings.resolution is None else settings.resolution,
         elastic_cut=settings.elastic_cut,
         temperature=settings.temperature,
-    )
-    return refine(
-        data,
-        prior,
-        starts,
-        RefineSettings(model=settings.amplitudes, n_draws=settings.n_draws, seed=settings.seed),
-        between=between,
     )
 
 
@@ -217,20 +227,6 @@ def _answer(
         return refined.values, refined.covariance, draws
     assert network is not None  # one of the two has been asked
     return network.values, np.cov(network.answer.draws, rowvar=False), network.answer.draws
-
-
-def _starts(prior: Prior, network: NetworkPart | None) -> FloatArray:
-    """What the network says and the prior's mean; without a network that and its stable members: shape (k, n).
-
-    In the draws of a network the force constants that it was not taught stay at their mean: the spread of their
-    prior would only lead away from what it knows.
-    """
-    if network is None:
-        return np.array([prior.mean, *(member.values for member in prior.members if member.stability.stable)])
-    drawn = np.repeat(network.values[None], _NETWORK_STARTS, axis=0)
-    retained = network.answer.retained
-    drawn[:, retained] = network.answer.draws[:_NETWORK_STARTS, retained]
-    return np.vstack([network.values, prior.mean, drawn])
 
 
 def _prior_draws(prior: Prior, seed: int) -> FloatArray:
@@ -258,7 +254,7 @@ def _assumptions(inversion: Inversion, settings: InversionSettings, temperature:
     reach = max(element.distance for element in prior.parametrisation.elements)
     amplitudes = {
         "unit": "Every mode weighs the same in the intensity.",
-        "free": "The intensity of every mode at every point of the path is free; only energies say something "
+        "free": "The intensity of every mode at every point is free; only energies say something "
         "about force constants.",
         "coherent": "Intensities are those of coherent one-phonon scattering.",
     }
@@ -268,7 +264,11 @@ def _assumptions(inversion: Inversion, settings: InversionSettings, temperature:
         "with twice their spread, and no less than 0.1 eV/Å² (falling beyond 6.5 Å to 0.03 eV/Å² at 9.5 Å).",
     ]
     if inversion.refined is not None:
-        sentences.append(amplitudes[settings.amplitudes])
+        sentences.append(amplitudes[inversion.refined.model])
+        if inversion.path_fit is not None:
+            sentences.append(
+                "Force constants were refined over the irreducible zone; along the path, only intensities were."
+            )
         if settings.resolution is None:
             sentences.append("The energy resolution was not given: a typical one is the start of its refinement.")
     if inversion.strain > 1e-4:

@@ -18,6 +18,8 @@ _SHARP = 0.5
 _CHI2_LOOK = 1.1
 #: Share of the structure in the counts that a fit accounts for: less is worth a look, or is no description at all.
 _EXPLAINED_LOOK, _EXPLAINED_BAD = 0.85, 0.6
+#: Mean counts of a cell below which most are empty; least expected counts.
+_FEW_COUNTS, _LEAST = 1.0, 1e-9
 #: chi2 within this many standard deviations of its expectation is as expected.
 _CHI2_SIGMA = 4.0
 #: Distance from the prior mean in its standard deviations that counts as a conflict, and how many make it bad.
@@ -81,9 +83,9 @@ def covered_share(inversion: Inversion) -> float:
     exposure = inversion.intensity.exposure
     top = float(inversion.derived.energies.value.max())
     lowest = grid.centres > 0
-    if inversion.refined is not None and inversion.refined.covered.any():
+    if inversion.along_path is not None and inversion.along_path.covered.any():
         # What the fit left out about the elastic line was left out on purpose.
-        lowest = grid.centres >= grid.centres[inversion.refined.covered.any(axis=0)].min()
+        lowest = grid.centres >= grid.centres[inversion.along_path.covered.any(axis=0)].min()
     inside = lowest & (grid.centres <= top)
     return float((exposure[:, inside] > 0).mean()) if inside.any() else 0.0
 
@@ -109,9 +111,11 @@ def explained_share(inversion: Inversion) -> float:
     """Share of the structure in the counts, beyond their noise, that the fit accounts for; 0 without structure.
 
     Structure is what a constant intensity leaves. Counts are compared as 2 sqrt(n + 1/4), whose variance is 1
-    whatever their mean (Anscombe, Biometrika 35, 246 (1948)), so that bright cells do not decide alone.
+    whatever their mean (Anscombe, Biometrika 35, 246 (1948)), so that bright cells do not decide alone. That does
+    not hold of cells most of which are empty: of these it is the gain in log likelihood over a constant intensity,
+    as a share of what the fit promises.
     """
-    refined = inversion.refined
+    refined = inversion.along_path
     assert refined is not None
     found = inversion.intensity
     used = refined.covered & (found.exposure_in_counts > 0)
@@ -121,7 +125,12 @@ def explained_share(inversion: Inversion) -> float:
         difference = np.sqrt(np.maximum(counts, 0) + 0.25) - np.sqrt(np.maximum(expected, 0) + 0.25)
         return max(float((4 * difference**2).sum()) - len(counts), 0.0)
 
-    structure = excess(counts.sum() / exposure.sum() * exposure)
+    flat, fitted = counts.sum() / exposure.sum() * exposure, np.maximum(refined.fitted[used] * exposure, _LEAST)
+    if counts.mean() < _FEW_COUNTS:
+        gain = float((counts * np.log(fitted / flat) - fitted + flat).sum())
+        promised = float((fitted * np.log(fitted / flat) - fitted + flat).sum())
+        return float(np.clip(gain / promised, 0, 1)) if promised > 0 else 0.0
+    structure = excess(flat)
     return 1 - excess(refined.fitted[used] * exposure) / structure if structure > 0 else 0.0
 
 

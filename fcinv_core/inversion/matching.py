@@ -65,3 +65,27 @@ def check_measurement(folded: Folded, keep: BoolArray) -> None:
             "look at the events with fcinv check",
         )
     checked(found.counts, found.exposure_in_counts, (path.n_points, folded.grid.n_bins))
+
+
+def check_zone(zone: Folded, folded: Folded) -> None:
+    """Raise InputError unless the first is the same measurement as the second, over the irreducible zone."""
+    if zone.bins.path is not None:
+        raise InputError(
+            "the measurement of the zone is folded along a path",
+            "a refinement over the irreducible zone wants it on a grid",
+            "fold the same events with --grid N",
+        )
+    if [run.number for run in zone.runs] != [run.number for run in folded.runs] or not np.allclose(
+        zone.bins.crystal.lattice, folded.bins.crystal.lattice
+    ):
+        raise InputError(
+            "path and zone are not of one measurement",
+            "their runs or crystals differ",
+            "fold the same events twice: along the path, and with --grid N",
+        )
+    if zone.coverage == NORMALISED:
+        raise InputError(
+            "the measurement of the zone holds intensities, not counts",
+            "it was normalised before",
+            "fold the events",
+        )

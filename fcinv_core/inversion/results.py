@@ -17,11 +17,18 @@ from fcinv_core.files import replace_folder_when_complete, write_text
 from fcinv_core.force_constants.phonopy_files import write_phonopy_params
 from fcinv_core.inversion.content import FORMAT, PHONOPY, POSTERIOR, REPORT, RESULT, SCHEMA, result_content
 from fcinv_core.inversion.inversion import Inversion
+from fcinv_core.inversion.per_run import PerRun
+from fcinv_core.inversion.per_run_content import CONTENT, TABLE, per_run_content, per_run_table
 from fcinv_core.prior_hdf5 import write_prior
 from fcinv_core.report.inversion_report import report
 
 
-def write_result(inversion: Inversion, folder: Path | str, between: Callable[[], None] = lambda: None) -> Path:
+def write_result(
+    inversion: Inversion,
+    folder: Path | str,
+    between: Callable[[], None] = lambda: None,
+    per_run: PerRun | None = None,
+) -> Path:
     """Write the folder of a result, whole or not at all; return it.
 
     It holds result.json (`result_content`), posterior.h5 (covariance, draws, prior, measured and fitted intensity,
@@ -36,6 +43,8 @@ def write_result(inversion: Inversion, folder: Path | str, between: Callable[[],
         Where.
     between
         Called between parts of the work; what it raises ends it, and nothing is written.
+    per_run
+        What each run says alone: per_run.json, per_run.csv and a section of the report.
 
     Raises
     ------
@@ -47,7 +56,10 @@ def write_result(inversion: Inversion, folder: Path | str, between: Callable[[],
         write_text(temporary / RESULT, _json(result_content(inversion)))
         _write_posterior(temporary / POSTERIOR, inversion)
         write_phonopy_params(inversion.force_constants(), temporary / PHONOPY)
-        write_text(temporary / REPORT, report(inversion, between))
+        write_text(temporary / REPORT, report(inversion, between, per_run))
+        if per_run is not None:
+            write_text(temporary / CONTENT, _json(per_run_content(per_run)))
+            write_text(temporary / TABLE, per_run_table(per_run, inversion.prior.labels))
     return folder
 
 
@@ -103,8 +115,8 @@ def _write_spectra(file: h5py.File, inversion: Inversion) -> None:
         "counts": measured.counts,
         "exposure_in_counts": measured.exposure_in_counts,
     }
-    if inversion.refined is not None:
-        arrays |= {"fitted": inversion.refined.fitted, "residual": inversion.refined.residual}
+    if inversion.along_path is not None:
+        arrays |= {"fitted": inversion.along_path.fitted, "residual": inversion.along_path.residual}
     for name, values in arrays.items():
         spectra.create_dataset(name, data=values, compression="gzip")
     if inversion.network is not None and inversion.network.answer.reconstructed is not None:

@@ -27,7 +27,7 @@ def fitted_histogram(inversion: Inversion) -> MDHisto:
     InputError
         If nothing was refined.
     """
-    refined, folded = inversion.refined, inversion.folded
+    refined, folded = inversion.along_path, inversion.folded
     if refined is None:
         raise InputError("there is no fit", "the method is that of the network alone", "choose refine or fit")
     content = {

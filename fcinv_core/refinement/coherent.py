@@ -97,6 +97,10 @@ class CoherentModel:
         mean = np.append(prior.mean, np.zeros(len(self.names)))
         return GaussianPrior(mean, np.concatenate([prior.sigma, shape_sigma(self.measurement.resolution), _SIGMA]))
 
+    def energies(self, values: FloatArray) -> FloatArray:
+        """Return mode energies at the nodes of all bins, shape (n_bins nodes, m), meV, of force constants (n,)."""
+        return self._branches.energies(values)
+
     def loss(self, parameters: FloatArray, broadening: float = 0.0) -> float:
         """Return the negative log likelihood."""
         return float(self.measurement.weight @ bin_losses(self.noise, self.expected(parameters, broadening)))

@@ -84,26 +84,15 @@ def linearised_counts(
     """
     data, root = noise.measurement, 1 / np.sqrt(noise.variance(expected))
     residual = (np.maximum(expected, LEAST) - data.counts) * root
-    n_bins, n_slopes, n = slopes.shape
+    n_bins, n = len(slopes), slopes.shape[2]
     n_lines = modes.energies[0].size
     p = n + 4 + n_scales + backgrounds.shape[1]
     scores, informations = np.zeros((n_bins, p)), np.zeros((n_bins, p, p))
-    first_cut = np.searchsorted(data.cut_bin, np.arange(n_bins + 1))
-    for b in range(n_bins):
-        first, last = int(first_cut[b]), int(first_cut[b + 1])
-        cells = slice(int(data.cut_start[first]), int(data.cut_start[last]))
-        rows = np.zeros((cells.stop - cells.start, n_slopes + 6))
-        _fill_rows(
-            modes, b, first, last, data.cut_start, data.energy, strength, data.mean, data.covariance,
-            weights, damped, pairs, rows,
-        )  # fmt: skip
-        jacobian = np.empty((len(rows), p))
-        jacobian[:, :n] = rows[:, :n_slopes] @ slopes[b]
-        jacobian[:, n : n + 4 + n_scales] = rows[:, n_slopes : n_slopes + 4 + n_scales]
-        jacobian[:, n + 4 + n_scales :] = backgrounds[cells]
-        jacobian *= root[cells, None]
-        scores[b] = data.weight[b] * (jacobian.T @ residual[cells])
-        informations[b] = data.weight[b] * (jacobian.T @ jacobian)
+    _inform(
+        modes, np.searchsorted(data.cut_bin, np.arange(n_bins + 1)), data.cut_start, data.energy, strength,
+        data.mean, data.covariance, weights, damped, pairs, slopes, backgrounds, root, residual, data.weight,
+        n_scales, scores, informations,
+    )  # fmt: skip
     of_energies = slopes[:, :n_lines].reshape(-1, n)
     # A standard deviation of the line shape's parameters, or a factor e of the others, counts as a meV.
     metric = np.diag(np.concatenate([np.zeros(n), 1 / shape_sigma(data.resolution) ** 2, np.ones(p - n - 4)]))
@@ -144,6 +133,43 @@ def _losses(cut_bin, cut_start, counts, variance, excess, expected, losses):  # 
     for c in range(len(cut_bin)):
         for cell in range(cut_start[c], cut_start[c + 1]):
             losses[cut_bin[c]] += cell_loss(counts[cell], variance[cell], excess[cell], expected[cell])
+
+
+@numba.njit(nogil=True, cache=True, error_model="numpy")
+def _inform(  # type: ignore[no-untyped-def]
+    modes, first_cut, cut_start, energy, strength, mean, spread, weights, damped, pairs, slopes, backgrounds, root,
+    residual, bin_weight, n_scales, scores, informations,
+):  # fmt: skip
+    """Fill gradient and information of every bin; see `linearised_counts`."""
+    n_bins, n_slopes, n = slopes.shape
+    n_back, p = backgrounds.shape[1], scores.shape[1]
+    n_rows = n_slopes + 6 + n_back
+    for b in range(n_bins):
+        first = cut_start[first_cut[b]]
+        n_cells = cut_start[first_cut[b + 1]] - first
+        rows = np.zeros((n_cells, n_rows))
+        _fill_rows(
+            modes, b, first_cut[b], first_cut[b + 1], cut_start, energy, strength, mean, spread, weights, damped,
+            pairs, rows,
+        )  # fmt: skip
+        for i in range(n_cells):
+            for j in range(n_back):
+                rows[i, n_slopes + 6 + j] = backgrounds[first + i, j]
+            for j in range(n_rows):
+                rows[i, j] *= root[first + i]
+        chain = np.zeros((n_rows, p))
+        chain[:n_slopes, :n] = slopes[b]
+        for j in range(4 + n_scales):
+            chain[n_slopes + j, n + j] = 1.0
+        for j in range(n_back):
+            chain[n_slopes + 6 + j, n + 4 + n_scales + j] = 1.0
+        scores[b] = bin_weight[b] * np.dot(np.dot(rows.T, residual[first : first + n_cells]), chain)
+        # The cheaper order of the products.
+        if n_rows < p:
+            informations[b] = bin_weight[b] * np.dot(chain.T, np.dot(np.dot(rows.T, rows), chain))
+        else:
+            jacobian = np.dot(rows, chain)
+            informations[b] = bin_weight[b] * np.dot(jacobian.T, jacobian)
 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")

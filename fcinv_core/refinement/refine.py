@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -13,15 +11,15 @@ from fcinv_core.crystal import FloatArray
 from fcinv_core.dynamics import mode_energies
 from fcinv_core.errors import InputError
 from fcinv_core.prior import Prior
-from fcinv_core.refinement.coherent import CoherentModel
+from fcinv_core.refinement.coherent_search import refine_coherent
 from fcinv_core.refinement.free import FreeModel
 from fcinv_core.refinement.measurement import Measurement
 from fcinv_core.refinement.noise import Noise
 from fcinv_core.refinement.posterior import overdispersion_of, posterior_of
-from fcinv_core.refinement.refined import AmplitudeModel, Fit, Refined
+from fcinv_core.refinement.refined import Fit, Refined
 from fcinv_core.refinement.scoring import GaussianPrior, Maximum, Model, maximise
+from fcinv_core.refinement.settings import RefineSettings
 from fcinv_core.refinement.unit import UnitModel
-from fcinv_core.structure_factor.scattering_lengths import ScatteringLengths, natural_scattering_lengths
 
 #: Factors that are tried on every start: force fields are soft together.
 _SCALES = np.array([0.8, 0.9, 1.0, 1.1, 1.25, 1.4, 1.6, 1.8, 2.0])
@@ -36,40 +34,11 @@ _PER_LOOK = (60.0, 20.0, 6.0, 2.0, 0.6, 0.2, 0.0)
 _AGREEMENT = 0.7
 #: Times that the best end is widened and narrowed again at most.
 _SHAKES = 4
+#: The same for whole spectra of counts, which can be blurred like the lines: width in units of the FWHM of the
+#: elastic line, relative error that is allowed for, steps, starts that go on. Only far starts begin with the first.
+_BLURRED_ROUNDS = ((2.7, 0.3, 12, 12), (1.35, 0.3, 8, 6), (0.67, 0.3, 12, 3), (0.33, 0.1, 12, 2))
 #: Starts closer than this share of the prior's sd (root mean square) are one.
 _SAME_START = 0.05
-
-
-@dataclass(frozen=True, eq=False)
-class RefineSettings:
-    """How a measurement is refined.
-
-    Attributes
-    ----------
-    model
-        Amplitude model.
-    max_starts
-        Starts that are followed.
-    far
-        Whether starts may lie farther off than lines are wide: each is tried scaled as a whole too, since force
-        fields are soft together, and lines are wide at first.
-    n_draws
-        Draws from the posterior.
-    reweight
-        Whether the draws get importance weights, at the cost of an evaluation each.
-    lengths
-        Scattering lengths for `coherent`; default: natural isotope mixtures.
-    seed
-        Of draws.
-    """
-
-    model: AmplitudeModel = "free"
-    max_starts: int = 4
-    far: bool = True
-    n_draws: int = 200
-    reweight: bool = True
-    lengths: ScatteringLengths | None = None
-    seed: int = 0
 
 
 def refine(
@@ -81,8 +50,6 @@ def refine(
     between: Callable[[], None] = lambda: None,
 ) -> Refined:
     """Refine force constants against a measurement.
-
-    `coherent` starts where `free` ends.
 
     Parameters
     ----------
@@ -122,18 +89,14 @@ def _refined(
     settings: RefineSettings,
     between: Callable[[], None],
 ) -> Refined:
+    if settings.model == "coherent":
+        return refine_coherent(measurement, prior, starts, settings, between)
     model: Model = (
         UnitModel(measurement, prior) if settings.model == "unit" else FreeModel(measurement.merged(), prior)
     )
     highest = float(mode_energies(prior.reference, measurement.q, measurement.directions).max())
     fits = _from_coarse_to_fine(model, model.prior_of(prior), starts, highest, settings, between)
     best = fits[0][1]
-    if settings.model == "coherent":
-        lengths = settings.lengths or natural_scattering_lengths(measurement.crystal)
-        coherent = CoherentModel(measurement, prior, lengths)
-        fits = [(start, _coherent_from(coherent, prior, found, highest, between)) for start, found in fits]
-        fits.sort(key=lambda fit: fit[1].objective)
-        model, best = coherent, fits[0][1]
     gaussian = model.prior_of(prior)
     best = _with_least_excess(model, gaussian, best, between)
     return posterior_of(
@@ -163,6 +126,8 @@ def _from_coarse_to_fine(
 
     ``highest`` is the energy (meV) that the widths of the rounds are shares of.
     """
+    if isinstance(model, UnitModel) and model.is_complete:
+        return _from_blurred_to_sharp(model, prior, starts, settings, between)
     n = starts.shape[1]
     rounds = [(share * highest, steps, survivors) for share, steps, survivors in _ROUNDS] if settings.far else []
     scales = _SCALES if settings.far else np.ones(1)
@@ -181,6 +146,51 @@ def _from_coarse_to_fine(
                 start,
                 maximise(
                     model, prior, parameters, broadening=width, tolerance=0.3, max_steps=steps, between=between
+                ),
+            )
+            for start, parameters in running
+        ]
+        ends.sort(key=lambda end: end[1].objective)
+        running = [(start, end.parameters) for start, end in ends[:survivors]]
+    final = [
+        (start, maximise(model, prior, parameters, tolerance=0.1, between=between)) for start, parameters in running
+    ]
+    final.sort(key=lambda end: end[1].objective)
+    if settings.far:
+        final[0] = (final[0][0], _shaken(model, prior, final[0][1], rounds[-1][0], between))
+    return final
+
+
+def _from_blurred_to_sharp(
+    model: UnitModel,
+    prior: GaussianPrior,
+    starts: FloatArray,
+    settings: RefineSettings,
+    between: Callable[[], None],
+) -> list[tuple[FloatArray, Maximum]]:
+    """Follow starts through sharper and sharper spectra, the best of them to the end; best first.
+
+    Lines of a blurred spectrum can pass through each other. Which of two branches lies higher is decided where they
+    begin, so that the starts should differ in it, and shows in the misfit long before lines are sharp.
+    """
+    n, fwhm = starts.shape[1], model.measurement.resolution.elastic_fwhm
+    rounds = [
+        (share * fwhm, model.blurred(share * fwhm, error), steps, survivors)
+        for share, error, steps, survivors in _BLURRED_ROUNDS[0 if settings.far else 1 :]
+    ]
+    running = [(start, start) for start in _distinct(starts, prior.sigma[:n], settings.max_starts)]
+    if settings.far:
+        width, blurred = rounds[0][:2]
+        scaled = [(start, scale * start) for start, _ in running for scale in _SCALES]
+        scaled.sort(key=lambda pair: blurred.loss(np.append(pair[1], prior.mean[n:]), width))
+        running = scaled[: settings.max_starts]
+    running = [(start, np.append(values, prior.mean[n:])) for start, values in running]
+    for width, blurred, steps, survivors in rounds:
+        ends = [
+            (
+                start,
+                maximise(
+                    blurred, prior, parameters, broadening=width, tolerance=0.3, max_steps=steps, between=between
                 ),
             )
             for start, parameters in running
@@ -220,22 +230,6 @@ def _distinct(starts: FloatArray, sigma: FloatArray, n: int) -> FloatArray:
         chosen.append(int(distance.argmax()))
         distance = np.minimum(distance, np.sqrt(((scaled - scaled[chosen[-1]]) ** 2).mean(axis=1)))
     return np.asarray(starts[chosen])
-
-
-def _coherent_from(
-    model: CoherentModel, prior: Prior, found: Maximum, highest: float, between: Callable[[], None]
-) -> Maximum:
-    """Fit structure factors from where free amplitudes ended, with the thermal displacements that belong there."""
-    gaussian, n = model.prior_of(prior), prior.n_force_constants
-    parameters = np.append(found.parameters[:n], gaussian.mean[n:])
-    model.noise = Noise(model.measurement, _PER_LOOK[0])
-    for width in (_ROUNDS[-2][0] * highest, _ROUNDS[-1][0] * highest, 0.0):
-        # Where energies alone leave the crystal unstable, displacements stay those of the prior's mean.
-        with contextlib.suppress(InputError):
-            model.set_reference(parameters[:n])
-        end = maximise(model, gaussian, parameters, broadening=width, tolerance=0.1, max_steps=20, between=between)
-        parameters = end.parameters
-    return end
 
 
 def _with_least_excess(model: Model, prior: GaussianPrior, found: Maximum, between: Callable[[], None]) -> Maximum:

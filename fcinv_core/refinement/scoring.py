@@ -171,9 +171,11 @@ def maximise(
     for n_steps in range(1, max_steps):
         gradient = at.gradient + prior.gradient(parameters)
         hessian = at.information + prior.precision
+        # Hessian and metric are made diagonal together, so that the length is known for every damping.
+        values, vectors = eigh(at.metric, hessian)
         for _ in range(_ATTEMPTS):
             between()
-            step, length = _bounded_step(hessian, gradient, at.metric, radius)
+            step, length = _bounded_step(values, vectors, gradient, radius)
             predicted = -float(gradient @ step + 0.5 * step @ hessian @ step)
             if predicted < tolerance:
                 return Maximum(parameters, at, objective, True, n_steps)
@@ -194,13 +196,19 @@ def maximise(
 
 
 def _bounded_step(
-    hessian: FloatArray, gradient: FloatArray, metric: FloatArray, radius: float
+    values: FloatArray, vectors: FloatArray, gradient: FloatArray, radius: float
 ) -> tuple[FloatArray, float]:
     """Return the step to the minimum of the quadratic within a root-mean-square change of energies, and its length.
 
-    Hessian and metric are made diagonal together, so that the length is known for every damping.
+    Parameters
+    ----------
+    values, vectors
+        Shapes (p,) and (p, p): of the metric relative to the Hessian, ascending.
+    gradient
+        Shape (p,).
+    radius
+        meV.
     """
-    values, vectors = eigh(metric, hessian)
     along = vectors.T @ gradient
 
     def length(damping: float) -> float:

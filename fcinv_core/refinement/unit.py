@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+from dataclasses import replace
+
 import numpy as np
 
 from fcinv_core.crystal import FloatArray
@@ -18,6 +21,8 @@ from fcinv_core.refinement.scoring import GaussianPrior, Linearised
 _SIGMA = (5.0, 10.0)
 #: The background starts at this share of the counts.
 _BACKGROUND_SHARE = 0.05
+#: Variance of blurred counts, in units of their mean: no cell is free of it.
+_LEAST_VARIANCE = 0.1
 
 
 class UnitModel:
@@ -46,6 +51,46 @@ class UnitModel:
         modes = self._modes(energies, start, 0.1 * data.grid.maximum)
         expected = expected_counts(data, modes, data.exposure, self._weights)
         self._scale = total * (1 - _BACKGROUND_SHARE) / expected.sum()
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every energy of every bin was counted, so that counts can be blurred."""
+        data = self.measurement
+        return len(data.counts) == len(data.q) * data.grid.n_bins and not (data.variance > 0).any()
+
+    def blurred(self, width: float, tolerance: float) -> UnitModel:
+        """Return the model of the same spectrum blurred along the energy, whose errors are Gaussian.
+
+        With lines broadened alike, the squares of the differences have wider and fewer minima than the likelihood.
+
+        Parameters
+        ----------
+        width
+            Standard deviation of the blur, meV.
+        tolerance
+            Error that is allowed for besides that of counting, relative to the blurred counts.
+        """
+        data, n = self.measurement, self.measurement.grid.n_bins
+        steps = (np.arange(n)[:, None] - np.arange(n)) * data.grid.width / width
+        kernel = np.exp(-0.5 * steps**2) * data.grid.width / (width * np.sqrt(2 * np.pi))
+
+        def blur(values: FloatArray) -> FloatArray:
+            return np.asarray((values.reshape(-1, n) @ kernel).ravel())
+
+        counts = blur(data.counts)
+        mean = max(counts.mean(), 1e-3)
+        variance = counts + _LEAST_VARIANCE * mean + tolerance**2 * (counts**2 + mean**2)
+        other = copy.copy(self)
+        other.measurement = replace(
+            data,
+            counts=counts,
+            background=blur(data.background),
+            fixed=blur(data.fixed),
+            variance=variance,
+        )
+        other.noise = Noise(other.measurement)
+        other._flat = blur(self._flat)
+        return other
 
     def prior_of(self, prior: Prior) -> GaussianPrior:
         """Return the Gaussian prior of all parameters."""

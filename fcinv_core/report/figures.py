@@ -41,7 +41,7 @@ def spectra(inversion: Inversion) -> Figure:
     panels: list[tuple[str, QPath, SpectralGrid, NDArray[Any]]] = [
         ("measured", inversion.path, inversion.folded.grid, _shown(inversion))
     ]
-    network, refined = inversion.network, inversion.refined
+    network, refined = inversion.network, inversion.along_path
     if network is not None and network.answer.reconstructed is not None:
         panels.append(("network's reconstruction", network.path, network.grid, network.answer.reconstructed))
     if refined is not None:
@@ -151,7 +151,7 @@ def force_constants(inversion: Inversion) -> Figure:
 
 def residuals(inversion: Inversion) -> Figure:
     """Draw the Pearson residuals of the fit over path and energy, and their mean square at each energy."""
-    refined = inversion.refined
+    refined = inversion.along_path
     assert refined is not None
     from matplotlib import colormaps
     from matplotlib.colors import Normalize
@@ -232,9 +232,9 @@ def thermodynamics(inversion: Inversion) -> Figure:
 def _shown(inversion: Inversion) -> FloatArray:
     """Measured intensity without the elastic line that the fit left out."""
     values = inversion.intensity.intensity
-    if inversion.refined is None:
+    if inversion.along_path is None:
         return np.where(inversion.folded.grid.centres > 0, values, np.nan)
-    used = inversion.refined.covered.any(axis=0)
+    used = inversion.along_path.covered.any(axis=0)
     return np.where(used, values, np.nan)
 
 

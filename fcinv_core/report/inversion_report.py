@@ -10,6 +10,7 @@ import numpy as np
 from fcinv_core.derived.bands import Band
 from fcinv_core.inversion.content import PHONOPY, POSTERIOR, RESULT, force_constant_rows
 from fcinv_core.inversion.inversion import Inversion
+from fcinv_core.inversion.per_run import PerRun
 from fcinv_core.refinement.refined import Nuisance
 from fcinv_core.report import figures
 from fcinv_core.report.page import (
@@ -27,12 +28,13 @@ from fcinv_core.report.page import (
     table,
     verdict,
 )
+from fcinv_core.report.per_run_section import per_run_section
 
 #: Force constants that are listed openly; the others open on a click.
 _LISTED = 16
 
 
-def report(inversion: Inversion, between: Callable[[], None] = lambda: None) -> str:
+def report(inversion: Inversion, between: Callable[[], None] = lambda: None, per_run: PerRun | None = None) -> str:
     """Return the report of an inversion as one HTML document, pictures inside.
 
     Parameters
@@ -41,6 +43,8 @@ def report(inversion: Inversion, between: Callable[[], None] = lambda: None) -> 
         What to report.
     between
         Called between two parts; what it raises ends it.
+    per_run
+        What each run says alone, if that was asked for.
     """
     crystal = inversion.crystal
     title = f"Force constants of {crystal.formula}"
@@ -50,9 +54,12 @@ def report(inversion: Inversion, between: Callable[[], None] = lambda: None) -> 
         verdict(inversion.headline, inversion.status, inversion.findings),
         _key_numbers(inversion),
     ]
-    for part in (_spectra, _force_constants, _derived, _fit, _basis):
+    for part in (_spectra, _force_constants, _derived, _fit):
         between()
         parts += part(inversion)
+    if per_run is not None:
+        parts += per_run_section(per_run, inversion.prior.labels)
+    parts += _basis(inversion)
     return page(title, parts)
 
 

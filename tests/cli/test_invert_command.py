@@ -31,7 +31,7 @@ def model(tmp_path: Path) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(models, "load_model", lambda path: standin.StandInModel())
         patch.setattr(main_job, "data_of_folded", lambda folded, *rest, **named: folded)
-        patch.setattr(main_job, "refine", standin.refined)
+        patch.setattr(main_job, "refine_measurement", standin.refined_measurement)
         yield folder
 
 

@@ -24,7 +24,7 @@ def without_refinement() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(main_job, "data_of_folded", data)
-        patch.setattr(main_job, "refine", standin.refined)
+        patch.setattr(main_job, "refine_measurement", standin.refined_measurement)
         yield
 
 

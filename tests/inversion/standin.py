@@ -12,12 +12,13 @@ import numpy as np
 from fcinv_core.crystal import Crystal, FloatArray
 from fcinv_core.folding.binning import Bins
 from fcinv_core.folding.folded import BoolArray, Folded, FoldedRun
+from fcinv_core.inversion.refining import starts_from
 from fcinv_core.networks.inputs import resample
 from fcinv_core.networks.model import NetworkAnswer
 from fcinv_core.prior import Prior, prior_from_members
 from fcinv_core.qpath import QPath, standard_path
-from fcinv_core.refinement.refine import RefineSettings
 from fcinv_core.refinement.refined import Fit, Nuisance, Refined
+from fcinv_core.refinement.settings import RefineSettings
 from fcinv_core.spectrum import Resolution, SpectralGrid, render
 from tests.ensembles import aluminium_ensemble
 
@@ -45,14 +46,21 @@ def strained(factor: float, name: str = "aluminium") -> Crystal:
 
 
 def measurement(
-    crystal: Crystal | None = None, path: QPath | None = None, exposure: float = EXPOSURE, covered: float = 1.0
+    crystal: Crystal | None = None,
+    path: QPath | None = None,
+    exposure: float = EXPOSURE,
+    covered: float = 1.0,
+    values: FloatArray | None = None,
 ) -> Folded:
-    """A fold of one run and one zone class, Poisson counts of a spectrum in which every mode weighs the same."""
+    """A fold of one run and one zone class, Poisson counts of a spectrum in which every mode weighs the same.
+
+    Of the force constants `truth`, or others.
+    """
     known = prior().crystal if crystal is None else crystal
     along = standard_path(known, 24) if path is None else path
     n, shape = along.n_points, (along.n_points, GRID.n_bins)
     rng = np.random.default_rng(5)
-    energies = prior().dynamics(along.q).energies(truth())
+    energies = prior().dynamics(along.q).energies(truth() if values is None else values)
     mean = exposure * (render(energies, GRID, Resolution((2.0,))).astype(float) + 0.02)
     exposed = rng.uniform(size=shape) < covered
     counts = np.where(exposed, rng.poisson(mean), 0).astype(float)
@@ -119,6 +127,13 @@ class StandInModel:
             threshold=2.0,
             flags=self.flags,
         )
+
+
+def refined_measurement(
+    folded: Folded, known: Prior, answer: NetworkAnswer | None, _: str, settings: RefineSettings, *__: Any
+) -> Refined:
+    """Stand in for `refine_measurement`, with a fold in place of a measurement."""
+    return refined(folded, known, starts_from(known, answer, 2), settings)
 
 
 def refined(folded: Folded, known: Prior, starts: FloatArray, settings: RefineSettings, **_: Any) -> Refined:

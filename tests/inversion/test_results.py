@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import warnings
-from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -128,7 +127,7 @@ def test_a_result_replaces_an_earlier_one_and_nothing_else(
     inversion: Inversion, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(results, "write_phonopy_params", lambda fcs, path: path.write_text("phonopy"))
-    monkeypatch.setattr(results, "report", lambda inversion, between: "page")
+    monkeypatch.setattr(results, "report", lambda *_: "page")
     folder = tmp_path / "result"
     write_result(inversion, folder)
     write_result(inversion, folder)
@@ -145,7 +144,7 @@ def test_a_result_replaces_an_earlier_one_and_nothing_else(
         write_result(inversion, other)
     assert [path.name for path in other.iterdir()] == ["thesis.tex"]
 
-    def fail(inversion: Inversion, between: Callable[[], None]) -> str:
+    def fail(*_: object) -> str:
         raise OSError("disk full")
 
     monkeypatch.setattr(results, "report", fail)

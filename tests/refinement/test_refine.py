@@ -12,7 +12,8 @@ from fcinv_core.prior import Prior
 from fcinv_core.qpath import standard_path
 from fcinv_core.refinement.limit import NoiseLevel, bound, noisy_spectrum
 from fcinv_core.refinement.measurement import Measurement
-from fcinv_core.refinement.refine import RefineSettings, refine
+from fcinv_core.refinement.refine import refine
+from fcinv_core.refinement.settings import RefineSettings
 from fcinv_core.spectrum import default_resolution, grid_up_to
 
 LEVEL = NoiseLevel(100, 0.1)

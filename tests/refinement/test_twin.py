@@ -18,8 +18,9 @@ from fcinv_core.potentials import shipped_ensemble
 from fcinv_core.prior import Prior, prior_from_members
 from fcinv_core.qpath import standard_path
 from fcinv_core.refinement.measurement import Measurement, data_of_folded
-from fcinv_core.refinement.refine import RefineSettings, refine
+from fcinv_core.refinement.refine import refine
 from fcinv_core.refinement.refined import AmplitudeModel
+from fcinv_core.refinement.settings import RefineSettings
 from fcinv_core.spectrum import Resolution, SpectralGrid
 
 #: Wavevectors of the whole zone at which dispersions are compared.

@@ -1,0 +1,278 @@
+"""Refinement by structure factors: from coarse to fine, with a prior as narrow as the counts ask for."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+from scipy.special import gammaln
+
+from fcinv_core.crystal import FloatArray
+from fcinv_core.errors import InputError
+from fcinv_core.prior import Prior, floor_sigma
+from fcinv_core.refinement.amplitudes import LEAST
+from fcinv_core.refinement.coherent import CoherentModel
+from fcinv_core.refinement.measurement import Measurement
+from fcinv_core.refinement.nodes import single_nodes
+from fcinv_core.refinement.noise import Noise
+from fcinv_core.refinement.posterior import posterior_of
+from fcinv_core.refinement.refined import Fit, Refined
+from fcinv_core.refinement.scoring import GaussianPrior, Maximum, maximise
+from fcinv_core.refinement.settings import RefineSettings
+from fcinv_core.structure_factor.scattering_lengths import natural_scattering_lengths
+
+#: Factors that are tried on every start: force fields are soft together.
+_SCALES = np.array([0.8, 0.9, 1.0, 1.1, 1.25, 1.4, 1.6, 1.8, 2.0])
+
+
+class _Round(NamedTuple):
+    """A round of the search: width that is added to lines as a share of the highest mode, and what else it has."""
+
+    width: float
+    per_look: float
+    survivors: int
+
+
+#: Rounds at the bins' centres, and steps in each.
+_ROUNDS, _STEPS = (_Round(0.0734, 60.0, 3), _Round(0.0367, 20.0, 2), _Round(0.0184, 6.0, 2)), 8
+#: The last round with widened lines, in which the spread of wave vectors in a bin counts.
+_LAST_WIDTH, _LAST_PER_LOOK = 0.00734, 2.0
+#: Dispersions that are followed are this share of the highest mode (rms) apart at least.
+_APART = 0.03
+#: Relative variances of the intensity of one look among which the counts choose.
+_PER_LOOK = np.array([0.0, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2])
+#: Shares of the prior's floor among which the counts choose, and with which it begins.
+_SHARES, _FIRST_SHARE = (1.0, 0.5, 0.25), 0.5
+#: Factor by which Laplace's approximation is too narrow, from virtual experiments: it takes noise and
+#: prior that the counts chose as known, and the scatter inside of detector pixels as independent.
+_WIDENING = 1.4
+#: Times that noise and share are chosen again at most.
+_CHOICES = 3
+
+
+@dataclass(frozen=True)
+class _Choice:
+    """What the counts chose beside the parameters: relative variance of a look, and share of the prior's floor."""
+
+    per_look: float
+    share: float
+
+
+def refine_coherent(
+    measurement: Measurement,
+    prior: Prior,
+    starts: FloatArray,
+    settings: RefineSettings,
+    between: Callable[[], None],
+) -> Refined:
+    """Refine force constants by structure factors; parameters are those of `fcinv_core.refinement.refine.refine`.
+
+    An orientation that was measured for a minute has one or two counts for each mode along the path: too few to
+    find intensities as well as energies, enough to find energies where intensities are known. All starts, scaled
+    as a whole too, are compared with broad lines at the centres of the bins; the best go on with narrower lines.
+
+    Few counts leave what the prior leaves. Where members of the ensemble agree better than its floor, that floor is
+    a guess which is wide for most crystals: it is lowered by the factor that makes the counts most probable (type
+    II maximum likelihood; MacKay, Neural Comput. 4, 415 (1992)).
+    """
+    lengths = settings.lengths or natural_scattering_lengths(measurement.crystal)
+    n = prior.n_force_constants
+    coarse = CoherentModel(replace(measurement, nodes=single_nodes(len(measurement.q))), prior, lengths)
+    highest = float(coarse.energies(prior.mean).max())
+    found = _search(coarse, prior, starts, highest, settings, between)
+    model = CoherentModel(measurement, prior, lengths)
+    start, parameters = found[0]
+    best, choice = _sharpened(model, prior, _narrow(model, prior, parameters, highest, between), between)
+    fits = [(start, best)]
+    for start, parameters in found[1:]:
+        begin = _narrow(model, prior, parameters, highest, between)
+        fits.append((start, _fitted(model, prior, begin, choice, between)))
+    fits.sort(key=lambda fit: fit[1].objective)
+    if fits[0][1] is not best:
+        best, choice = _sharpened(model, prior, fits[0][1].parameters, between)
+    _follow_displacements(model, best.parameters[:n])
+    refined = posterior_of(
+        model,
+        narrowed(prior, model.prior_of(prior), choice.share),
+        best,
+        tuple(
+            Fit(start, end.parameters[:n], 2 * end.at.loss, 2 * end.objective, end.converged) for start, end in fits
+        ),
+        n_draws=settings.n_draws,
+        reweight=settings.reweight,
+        seed=settings.seed,
+        between=between,
+    )
+    notes = [*refined.notes, f"Standard deviations were enlarged by {_WIDENING:g}, as virtual experiments want it."]
+    if choice.share < 1:
+        notes.append(
+            f"Where force fields agree, {100 * choice.share:g} % of the least standard deviation of the prior were "
+            "taken, which makes the counts most probable."
+        )
+    return replace(
+        refined,
+        covariance=_WIDENING**2 * refined.covariance,
+        draws=refined.values + _WIDENING * (refined.draws - refined.values),
+        notes=tuple(notes),
+    )
+
+
+def narrowed(prior: Prior, gaussian: GaussianPrior, share: float) -> GaussianPrior:
+    """Return a prior whose floor is lowered to a share of itself, but not below twice the spread of the ensemble.
+
+    Parameters
+    ----------
+    prior
+        The ensemble.
+    gaussian
+        Of all parameters, force constants first.
+    share
+        Factor of the floor, up to 1.
+    """
+    n = prior.n_force_constants
+    distance = np.array([prior.parametrisation.elements[k].distance for k in prior.order])
+    values = np.array([member.values for member in prior.members if member.stability.stable])
+    spread = 2 * values.std(axis=0, ddof=1) if len(values) > 1 else np.zeros(n)
+    at_floor = prior.sigma <= floor_sigma(distance) * (1 + 1e-9)
+    sigma = gaussian.sigma.copy()
+    sigma[:n] = np.where(at_floor, np.maximum(share * prior.sigma, np.minimum(spread, prior.sigma)), prior.sigma)
+    return GaussianPrior(gaussian.mean, sigma)
+
+
+def log_evidence(gaussian: GaussianPrior, found: Maximum) -> float:
+    """Return how probable the counts are under a prior, in Laplace's approximation, up to a constant.
+
+    The maximum may be that of another prior: the likelihood is taken as Gaussian about it.
+    """
+    hessian = found.at.information + gaussian.precision
+    gradient = found.at.gradient + gaussian.gradient(found.parameters)
+    objective = found.at.loss + gaussian.loss(found.parameters)
+    objective -= 0.5 * float(gradient @ np.linalg.solve(hessian, gradient))
+    return -objective - 0.5 * float(np.linalg.slogdet(hessian)[1]) - float(np.log(gaussian.sigma).sum())
+
+
+def likeliest_noise(measurement: Measurement, expected: FloatArray) -> float:
+    """Return the relative variance of one look under which counts (k,) that are expected are most probable."""
+    poisson = (measurement.variance == 0) & np.isfinite(measurement.looks)
+    if not poisson.any():
+        return 0.0
+    counts, mean = measurement.counts[poisson], np.maximum(expected[poisson], LEAST)
+    weight, looks = measurement.weight[measurement.bin[poisson]], measurement.looks[poisson]
+    likelihoods = [float(weight @ (counts * np.log(mean) - mean))]
+    for per_look in _PER_LOOK[1:]:
+        number = looks / per_look
+        terms = gammaln(counts + number) - gammaln(number) - counts * np.log(number / mean + 1)
+        likelihoods.append(float(weight @ (terms - number * np.log1p(mean / number))))
+    return float(_PER_LOOK[int(np.argmax(likelihoods))])
+
+
+def _search(
+    model: CoherentModel,
+    prior: Prior,
+    starts: FloatArray,
+    highest: float,
+    settings: RefineSettings,
+    between: Callable[[], None],
+) -> list[tuple[FloatArray, FloatArray]]:
+    """Compare all starts and follow the best with narrower and narrower lines; (start, parameters), best first."""
+    gaussian, n = narrowed(prior, model.prior_of(prior), _FIRST_SHARE), prior.n_force_constants
+    rounds, scales = (_ROUNDS, _SCALES) if settings.far else (_ROUNDS[-1:], np.ones(1))
+    model.noise = Noise(model.measurement, rounds[0].per_look)
+    candidates = []
+    for start in starts:
+        for scaled in scales[:, None] * start:
+            between()
+            parameters = np.append(scaled, gaussian.mean[n:])
+            candidates.append((model.loss(parameters, rounds[0].width * highest), start, parameters))
+    candidates.sort(key=lambda candidate: candidate[0])
+    running = _distinct(
+        model, [(start, parameters) for _, start, parameters in candidates], n, highest, settings.max_starts
+    )
+    for one in rounds:
+        model.noise = Noise(model.measurement, one.per_look)
+        ends = []
+        for start, parameters in running:
+            _follow_displacements(model, parameters[:n])
+            end = maximise(
+                model,
+                gaussian,
+                parameters,
+                broadening=one.width * highest,
+                tolerance=0.5,
+                max_steps=_STEPS,
+                between=between,
+            )
+            ends.append((start, end))
+        ends.sort(key=lambda end: end[1].objective)
+        running = _distinct(model, [(start, end.parameters) for start, end in ends], n, highest, one.survivors)
+    return running
+
+
+def _distinct(
+    model: CoherentModel, starts: list[tuple[FloatArray, FloatArray]], n: int, highest: float, most: int
+) -> list[tuple[FloatArray, FloatArray]]:
+    """Pick the first starts whose dispersions lie apart, ``most`` of them at most."""
+    chosen: list[tuple[FloatArray, FloatArray]] = []
+    energies: list[FloatArray] = []
+    for start, parameters in starts:
+        own = model.energies(parameters[:n])
+        if all(np.sqrt(np.mean((own - other) ** 2)) > _APART * highest for other in energies):
+            chosen.append((start, parameters))
+            energies.append(own)
+        if len(chosen) == most:
+            break
+    return chosen
+
+
+def _narrow(
+    model: CoherentModel, prior: Prior, parameters: FloatArray, highest: float, between: Callable[[], None]
+) -> FloatArray:
+    """Follow a start with all of the bins' nodes to lines a little wider than measured; return parameters."""
+    choice = _Choice(_LAST_PER_LOOK, _FIRST_SHARE)
+    return _fitted(model, prior, parameters, choice, between, _LAST_WIDTH * highest, 0.3).parameters
+
+
+def _sharpened(
+    model: CoherentModel, prior: Prior, parameters: FloatArray, between: Callable[[], None]
+) -> tuple[Maximum, _Choice]:
+    """Follow a start to lines as wide as measured, with the noise and the prior that the counts choose there.
+
+    The model is left with that noise.
+    """
+    gaussian, new = model.prior_of(prior), _Choice(_LAST_PER_LOOK, _FIRST_SHARE)
+    for _ in range(_CHOICES):
+        choice = new
+        end = _fitted(model, prior, parameters, choice, between)
+        parameters = end.parameters
+        evidence = [log_evidence(narrowed(prior, gaussian, share), end) for share in _SHARES]
+        per_look = likeliest_noise(model.measurement, model.expected(parameters))
+        new = _Choice(per_look, _SHARES[int(np.argmax(evidence))])
+        if new == choice:
+            break
+    return end, choice
+
+
+def _fitted(
+    model: CoherentModel,
+    prior: Prior,
+    parameters: FloatArray,
+    choice: _Choice,
+    between: Callable[[], None],
+    broadening: float = 0.0,
+    tolerance: float = 0.1,
+) -> Maximum:
+    _follow_displacements(model, parameters[: prior.n_force_constants])
+    model.noise = Noise(model.measurement, choice.per_look)
+    gaussian = narrowed(prior, model.prior_of(prior), choice.share)
+    return maximise(
+        model, gaussian, parameters, broadening=broadening, tolerance=tolerance, max_steps=12, between=between
+    )
+
+
+def _follow_displacements(model: CoherentModel, values: FloatArray) -> None:
+    """Take the thermal displacements of force constants (n,), unless these hold no crystal together."""
+    with contextlib.suppress(InputError):
+        model.set_reference(values)
