@@ -13,7 +13,10 @@ prior, and a card that says what it was trained on and how good it is.
 
 Each spectrum is measured anew in every epoch: background, counting noise, resolution, missing coverage and
 amplitudes are drawn at random. The folder appears when the training is complete; until then a checkpoint beside it
-lets an interrupted training go on with --resume."""
+lets an interrupted training go on with --resume.
+
+A GPU is used where PyTorch sees one. Several GPUs, or processes, train one network together:
+  torchrun --nproc-per-node N -m fcinv_core train TRAINING.h5 --out MODEL_DIR"""
 
 
 def add_parser(subparsers: Any) -> None:
@@ -78,6 +81,7 @@ def run(arguments: argparse.Namespace) -> int:
     training = TrainingSet.open(arguments.training)
 
     from fcinv_core.networks import TrainSettings, train
+    from fcinv_core.networks.processes import speaks
 
     model = train(
         training,
@@ -96,6 +100,8 @@ def run(arguments: argparse.Namespace) -> int:
         say=lambda line: print(line, flush=True),
         progress=_show_progress,
     )
+    if not speaks():
+        return 0
     tests, places = model.card["tests"], model.card["targets"]["retained"]
     for kind in ("clean", "measured"):
         r2 = [tests[kind]["r2"][place] for place in places]

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 
 from fcinv_core.errors import InputError
 from fcinv_core.networks.layers import ImageShape
@@ -55,11 +56,32 @@ class Batch:
         Shape (b, n_q, n_bins): the same spectra, all modes alike, fully covered, without noise.
     targets
         Shape (b, k): force constants that vary, in standard deviations from their mean in the training set.
+    whole
+        Samples of the batch in all processes that train together; b of them are in this one.
     """
 
     images: Tensor
     clean: Tensor
     targets: Tensor
+    whole: int
+
+    def mean(self, values: Tensor) -> Tensor:
+        """Return the mean of values (b, ...) of this batch over the samples of all processes.
+
+        The average over processes of its gradients, which DistributedDataParallel takes, is its gradient.
+        """
+        if not (distributed.is_available() and distributed.is_initialized()):
+            return values.mean()
+        share = values.sum() / (self.whole * math.prod(values.shape[1:]))
+        mean = share.detach().clone()
+        distributed.all_reduce(mean)
+        return mean + distributed.get_world_size() * (share - share.detach())
+
+    def to(self, device: torch.device) -> Batch:
+        """Return the batch on a device."""
+        return replace(
+            self, images=self.images.to(device), clean=self.clean.to(device), targets=self.targets.to(device)
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +97,9 @@ class Stage:
     modules
         What is trained; all else is frozen.
     loss
-        Batch and source of randomness to the mean loss of its samples.
+        Batch and noise to the mean loss of its samples.
+    noise
+        Normally distributed numbers that the loss is given for each sample: noise has the shape (b, noise).
     frozen
         What the frozen part of the network makes of images; if there is one, the loss is given that in their place,
         computed once for each measurement, and no clean spectra.
@@ -86,7 +110,8 @@ class Stage:
     name: str
     share: float
     modules: tuple[nn.Module, ...]
-    loss: Callable[[Batch, torch.Generator], Tensor]
+    loss: Callable[[Batch, Tensor], Tensor]
+    noise: int = 0
     frozen: Callable[[Tensor], Tensor] | None = None
     passes: int = 1
 
@@ -101,6 +126,10 @@ class Network(nn.Module):
     @abstractmethod
     def draw(self, images: Tensor, n: int, generator: torch.Generator) -> Tensor:
         """Draw n answers to each image (b, c, n_q, n_bins): shape (b, n, k), in units of `Batch.targets`."""
+
+    @abstractmethod
+    def features(self, images: Tensor) -> Tensor:
+        """Return what the network knows of images (b, c, n_q, n_bins) before it answers: shape (b, d)."""
 
     def load_pretrained(self, path: Path) -> None:
         """Begin from weights that were trained on something else.

@@ -16,6 +16,7 @@ from fcinv_core.errors import InputError
 from fcinv_core.networks.architectures import Batch
 from fcinv_core.networks.augmentation import Spectrometer
 from fcinv_core.networks.inputs import FloatArray32, InputScaling, image_of
+from fcinv_core.networks.processes import ALONE, Processes
 from fcinv_core.spectrum import unit_spectra
 from fcinv_core.training_set import TrainingSet
 
@@ -100,13 +101,16 @@ class Samples:
         """Return the samples of a part of the split."""
         return np.flatnonzero(self.training.split == number)
 
-    def batch(self, numbers: IntArray, epoch: int) -> Batch:
-        """Measure samples; the same numbers and epoch give the same measurements, however they are batched."""
+    def batch(self, numbers: IntArray, epoch: int, processes: Processes = ALONE) -> Batch:
+        """Measure the samples of a process; the same numbers and epoch give the same, however they are batched."""
+        whole = len(numbers)
+        numbers = numbers[processes.rows(whole)]
         images = np.stack([self._image(int(number), epoch) for number in numbers])
         return Batch(
             torch.from_numpy(images),
             torch.from_numpy(unit_spectra(self.energies[numbers], self.training.grid, self.training.resolution)),
             torch.from_numpy(self.targets[numbers]),
+            whole,
         )
 
     def _image(self, number: int, epoch: int) -> FloatArray32:
@@ -120,15 +124,17 @@ class Samples:
                 continue
         raise RuntimeError("no measurement covers anything")
 
-    def epoch(self, part: IntArray, epoch: int, size: int, *, shuffle: bool = True) -> Iterator[Batch]:
-        """Yield batches of a part; the next is drawn while one is used."""
+    def epoch(
+        self, part: IntArray, epoch: int, size: int, *, shuffle: bool = True, processes: Processes = ALONE
+    ) -> Iterator[Batch]:
+        """Yield batches of a part, of each the rows of one process; the next is drawn while one is used."""
         order = np.random.default_rng([self.seed, epoch]).permutation(part) if shuffle else part
         pieces = np.array_split(order, max(1, math.ceil(len(order) / size)))
         # One thread that never waits for others: a team of them spins where cores are shared.
         with ThreadPoolExecutor(1, initializer=lambda: numba.set_num_threads(1)) as pool:
-            coming = pool.submit(self.batch, pieces[0], epoch)
+            coming = pool.submit(self.batch, pieces[0], epoch, processes)
             for following in (*pieces[1:], None):
                 batch = coming.result()
                 if following is not None:
-                    coming = pool.submit(self.batch, following, epoch)
+                    coming = pool.submit(self.batch, following, epoch, processes)
                 yield batch

@@ -11,11 +11,14 @@ from typing import Any, TypeVar
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
+from fcinv_core.crystal import IntArray
 from fcinv_core.networks.architectures import Batch, Network, Stage
 from fcinv_core.networks.batches import TRAINING, VALIDATION, Samples
 from fcinv_core.networks.checkpoint import Progress, read_progress, restore, save_checkpoint
+from fcinv_core.networks.processes import Processes
 
 _Item = TypeVar("_Item")
 #: Share of the steps of a stage in which the learning rate rises.
@@ -74,6 +77,9 @@ class Fitting:
         Called with the batches that are done in an epoch, and their number.
     between
         Called before every batch.
+    processes
+        Who trains it together. The losses are the same however many they are, but for rounding; only batch
+        normalisation on ordinary processors sees each process's share of a batch alone.
     """
 
     network: Network
@@ -83,9 +89,10 @@ class Fitting:
     say: Callable[[str], None]
     progress: Callable[[int, int], None]
     between: Callable[[], None]
+    processes: Processes
 
     def run(self, key: Mapping[str, Any], *, resume: bool) -> tuple[Mapping[str, Any], ...]:
-        """Train all stages and return a row for each epoch.
+        """Train all stages and return a row for each epoch; the network is left on the ordinary processor.
 
         Parameters
         ----------
@@ -104,10 +111,19 @@ class Fitting:
         if resumed:
             state = read_progress(self.checkpoint, key)
             self.say(f"going on after {len(state.history)} epochs")
-        for number, stage in enumerate(self.network.stages()):
+        # None goes on before all have read how far it has come.
+        self.processes.wait()
+        self.network.to(self.processes.device)
+        if self.processes.number > 1 and self.processes.device.type == "cuda":
+            nn.SyncBatchNorm.convert_sync_batchnorm(self.network)  # type: ignore[no-untyped-call]
+        stages = self.network.stages()
+        if resumed and state.stage == len(stages):
+            restore(self.checkpoint, self.network, None)
+        for number, stage in enumerate(stages):
             if number == state.stage:
                 state = self._stage(stage, state, resumed)
                 resumed = False
+        self.network.cpu()
         return state.history
 
     def _stage(self, stage: Stage, state: Progress, resumed: bool) -> Progress:
@@ -120,8 +136,10 @@ class Fitting:
             best = _copy(self.network)
         epochs = max(1, round(stage.share * chosen.epochs))
         part, held = self.samples.part(TRAINING), self.samples.part(VALIDATION)
-        measured = self.samples.epoch(held, _VALIDATION_EPOCH, chosen.batch, shuffle=False)
-        validation = [_seen_by(stage, batch) for batch in self._watched(measured)]
+        validation = [_seen_by(stage, batch) for batch in self._measured(held, _VALIDATION_EPOCH, shuffle=False)]
+        loss_of: nn.Module = _StageLoss(stage)
+        if self.processes.number > 1:
+            loss_of = DistributedDataParallel(loss_of)
         while state.epoch < epochs and state.since < chosen.patience:
             started = time.monotonic()
             number = len(state.history)
@@ -129,7 +147,8 @@ class Fitting:
             losses = []
             for share, batch in self._batches(stage, number):
                 rate = chosen.rate * _schedule((state.epoch + share) / epochs)
-                losses.append((self._step(stage, batch, optimiser, trained, rate, noise), len(batch.targets)))
+                drawn = self._noise(stage, batch, noise)
+                losses.append((self._step(loss_of, batch, drawn, optimiser, trained, rate), batch.whole))
             loss, found = _mean(losses), self._validate(stage, validation)
             improved = found < state.best
             if improved:
@@ -152,18 +171,35 @@ class Fitting:
                 f"{stage.name} {state.epoch} of {epochs}: loss {loss:.4f}, validation {found:.4f}"
                 f"{' *' if improved else ''}, {row['samples_per_second']:.0f} samples/s"
             )
-            save_checkpoint(self.checkpoint, state, self.network, best, optimiser)
+            self._save(state, best, optimiser)
         self.network.load_state_dict(best)
         state = replace(state, stage=state.stage + 1, epoch=0, best=math.inf, since=0)
-        save_checkpoint(self.checkpoint, state, self.network, best, torch.optim.AdamW(trained))
+        self._save(state, best, torch.optim.AdamW(trained))
         return state
+
+    def _save(self, state: Progress, best: Mapping[str, Tensor], optimiser: torch.optim.Optimizer) -> None:
+        if self.processes.rank == 0:
+            save_checkpoint(self.checkpoint, state, self.network, best, optimiser)
+
+    def _measured(self, part: IntArray, epoch: int, *, shuffle: bool = True) -> Iterator[Batch]:
+        """Yield this process's share of the batches of a part."""
+        batches = self.samples.epoch(
+            part, epoch, self.optimisation.batch, shuffle=shuffle, processes=self.processes
+        )
+        for batch in self._watched(batches):
+            yield batch.to(self.processes.device)
+
+    def _noise(self, stage: Stage, batch: Batch, generator: torch.Generator) -> Tensor:
+        """Return the noise of this process's samples: the same for a sample whoever has it."""
+        noise = torch.randn(batch.whole, stage.noise, generator=generator)
+        return noise[self.processes.rows(batch.whole)].to(self.processes.device)
 
     def _batches(self, stage: Stage, epoch: int) -> Iterator[tuple[float, Batch]]:
         """Yield the share of the epoch that is done, and a batch as the stage wants it."""
         part, size = self.samples.part(TRAINING), self.optimisation.batch
         n_batches = math.ceil(len(part) / size)
         kept = []
-        for k, measured in enumerate(self._watched(self.samples.epoch(part, epoch, size))):
+        for k, measured in enumerate(self._measured(part, epoch)):
             if stage.frozen is None:
                 yield (k + 0.5) / n_batches, measured
             else:
@@ -172,40 +208,46 @@ class Fitting:
         if stage.frozen is None:
             return
         images, clean, targets = (
-            torch.cat([getattr(batch, name) for batch in kept]) for name in ("images", "clean", "targets")
+            torch.cat([self.processes.gathered(getattr(batch, name), batch.whole) for batch in kept])
+            for name in ("images", "clean", "targets")
         )
         generator = np.random.default_rng([self.optimisation.seed, epoch])
         for number in range(stage.passes):
             order = torch.from_numpy(generator.permutation(len(targets)))
-            for k, chosen in enumerate(self._watched(torch.split(order, size))):
+            # Even parts: no process is left without a sample in the last.
+            for k, chosen in enumerate(self._watched(torch.tensor_split(order, n_batches))):
                 share = (number + (k + 0.5) / n_batches) / stage.passes
-                yield share, Batch(images[chosen], clean[chosen], targets[chosen])
+                own = chosen[self.processes.rows(len(chosen))].to(images.device)
+                yield share, Batch(images[own], clean[own], targets[own], len(chosen))
 
     def _step(
         self,
-        stage: Stage,
+        loss_of: nn.Module,
         batch: Batch,
+        noise: Tensor,
         optimiser: torch.optim.Optimizer,
-        trained: list[torch.nn.Parameter],
+        trained: list[nn.Parameter],
         rate: float,
-        noise: torch.Generator,
     ) -> float:
         self.network.train()
         for group in optimiser.param_groups:
             group["lr"] = rate
         optimiser.zero_grad()
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.optimisation.half_precision):
-            loss = stage.loss(batch, noise)
-        loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(trained, _LARGEST_GRADIENT)
+        with torch.autocast(self.processes.device.type, torch.bfloat16, enabled=self.optimisation.half_precision):
+            loss = loss_of(batch, noise)
+        loss.backward()
+        nn.utils.clip_grad_norm_(trained, _LARGEST_GRADIENT)
         optimiser.step()
         return float(loss.item())
 
     @torch.no_grad()
     def _validate(self, stage: Stage, batches: list[Batch]) -> float:
         self.network.eval()
-        noise = torch.Generator().manual_seed(self.optimisation.seed)
-        losses = [(float(stage.loss(batch, noise)), len(batch.targets)) for batch in self._watched(batches)]
+        generator = torch.Generator().manual_seed(self.optimisation.seed)
+        losses = [
+            (float(stage.loss(batch, self._noise(stage, batch, generator))), batch.whole)
+            for batch in self._watched(batches)
+        ]
         return _mean(losses)
 
     def _watched(self, items: Iterable[_Item]) -> Iterator[_Item]:
@@ -215,13 +257,26 @@ class Fitting:
             yield item
 
 
+class _StageLoss(nn.Module):
+    """The loss of a stage as a module that holds what is trained, whose gradients can be averaged."""
+
+    def __init__(self, stage: Stage) -> None:
+        super().__init__()
+        self.trained = nn.ModuleList(stage.modules)
+        self.loss = stage.loss
+
+    def forward(self, batch: Batch, noise: Tensor) -> Tensor:
+        """Return the loss of a batch."""
+        return self.loss(batch, noise)
+
+
 @torch.no_grad()
 def _seen_by(stage: Stage, batch: Batch) -> Batch:
     """Return a batch whose images are what the frozen part of the network makes of them."""
     if stage.frozen is None:
         return batch
     # All of an epoch are kept: without the clean spectra, which would take gigabytes.
-    return Batch(stage.frozen(batch.images), batch.clean[:, :0].clone(), batch.targets)
+    return replace(batch, images=stage.frozen(batch.images), clean=batch.clean[:, :0].clone())
 
 
 def _mean(losses: list[tuple[float, int]]) -> float:

@@ -73,14 +73,14 @@ class PosteriorFlow(Network):
         modules = (self.encoder, self.flow, *([] if self.rest is None else [self.rest]))
         return (Stage("flow", 1.0, modules, self._loss),)
 
-    def _loss(self, batch: Batch, generator: torch.Generator) -> Tensor:
-        return -self.log_density(batch.images, batch.targets).mean() / self.n_targets
+    def _loss(self, batch: Batch, noise: Tensor) -> Tensor:
+        return -batch.mean(self.log_density(batch.images, batch.targets)) / self.n_targets
 
     def log_density(self, images: Tensor, targets: Tensor) -> Tensor:
         """Return the log density, shape (b,), of targets (b, k) given images (b, c, n_q, n_bins)."""
-        features = self.encoder(images).float()
+        features = self.features(images)
         retained = targets[:, self.retained]
-        with torch.autocast("cpu", enabled=False):
+        with torch.autocast(targets.device.type, enabled=False):
             density: Tensor = self.flow(features).log_prob(retained)
         if self.rest is not None:
             seen = torch.cat([features, retained], dim=1)
@@ -89,7 +89,7 @@ class PosteriorFlow(Network):
 
     def draw(self, images: Tensor, n: int, generator: torch.Generator) -> Tensor:
         """Draw n answers to each image, shape (b, n, k)."""
-        features = self.encoder(images).repeat_interleave(n, dim=0)
+        features = self.features(images).repeat_interleave(n, dim=0)
         noise = torch.randn(len(features), len(self.retained), generator=generator)
         retained = self.flow(features).transform.inv(noise)
         drawn = torch.empty(len(features), self.n_targets)
@@ -97,6 +97,11 @@ class PosteriorFlow(Network):
         if self.rest is not None:
             drawn[:, self.others] = self.rest.draw(torch.cat([features, retained], dim=1), generator)
         return drawn.reshape(len(images), n, self.n_targets)
+
+    def features(self, images: Tensor) -> Tensor:
+        """Return the embedding, shape (b, embedding)."""
+        embedding: Tensor = self.encoder(images)
+        return embedding.float()
 
     def load_pretrained(self, path: Path) -> None:
         """Begin from the encoder of a variational autoencoder (weights.safetensors of its model).

@@ -50,7 +50,7 @@ class GaussianHead(nn.Module):
     def log_density(self, features: Tensor, values: Tensor) -> Tensor:
         """Return the log density, shape (b,), of values (b, k)."""
         # Sums of squares and a determinant do not bear half precision.
-        with torch.autocast("cpu", enabled=False):
+        with torch.autocast(values.device.type, enabled=False):
             mean, sigma, factor = self(features)
             density = LowRankMultivariateNormal(mean, factor, sigma**2, validate_args=False)
             return density.log_prob(values)  # type: ignore[no-untyped-call, no-any-return]

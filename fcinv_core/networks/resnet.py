@@ -80,16 +80,17 @@ class ResNet(Network):
         """All at once: the log density of the truth."""
         return (Stage("resnet", 1.0, (self.backbone, self.regressor), self._loss),)
 
-    def _loss(self, batch: Batch, generator: torch.Generator) -> Tensor:
-        density = self.regressor.log_density(self._features(batch.images), batch.targets)
-        return -density.mean() / batch.targets.shape[1]
+    def _loss(self, batch: Batch, noise: Tensor) -> Tensor:
+        density = self.regressor.log_density(self.features(batch.images), batch.targets)
+        return -batch.mean(density) / batch.targets.shape[1]
 
     def draw(self, images: Tensor, n: int, generator: torch.Generator) -> Tensor:
         """Draw n answers to each image, shape (b, n, k)."""
-        features = self._features(images).repeat_interleave(n, dim=0)
+        features = self.features(images).repeat_interleave(n, dim=0)
         return self.regressor.draw(features, generator).reshape(len(images), n, -1)
 
-    def _features(self, images: Tensor) -> Tensor:
+    def features(self, images: Tensor) -> Tensor:
+        """Return the average of the last layer over the image, shape (b, widths[-1])."""
         features: Tensor = self.backbone(images)
         return features.float()
 

@@ -25,6 +25,7 @@ from fcinv_core.networks.layers import ImageShape
 from fcinv_core.networks.model import Model, load_model
 from fcinv_core.networks.model_card import model_card, readme
 from fcinv_core.networks.model_folder import write_model
+from fcinv_core.networks.processes import Processes, training_processes
 from fcinv_core.shipped import CARD
 from fcinv_core.training_set import TrainingSet
 
@@ -47,7 +48,7 @@ class TrainSettings:
     augment, scaling
         What the network is shown.
     batch
-        Samples in a step.
+        Samples in a step, of all processes together.
     rate
         Highest learning rate.
     patience
@@ -96,7 +97,9 @@ def train(
 ) -> Model:
     """Train a network and write it as a model folder.
 
-    The checkpoint beside ``out`` is written after every epoch and removed at the end.
+    The checkpoint beside ``out`` is written after every epoch and removed at the end. Processes that torchrun
+    started train one network together, and the first of them says and writes what there is; they must see the same
+    files.
 
     Parameters
     ----------
@@ -121,10 +124,27 @@ def train(
     check_replaceable(out, CARD)
     if settings.threads is not None:
         torch.set_num_threads(settings.threads)
-    samples, standardisation = _samples(training, settings)
-    shape = ImageShape(samples.scaling.n_channels, training.qpath.n_points, training.grid.n_bins)
-    taught = np.flatnonzero(np.isin(standardisation.targets, training.retained))
-    problem = Problem(shape, tuple(int(k) for k in taught), len(standardisation.targets))
+    with training_processes() as processes:
+        if processes.rank == 0:
+            _train(training, out, settings, processes, say, progress, between)
+        else:
+            _train(training, out, settings, processes, lambda line: None, lambda done, total: None, between)
+        processes.wait()
+    return load_model(out)
+
+
+def _train(
+    training: TrainingSet,
+    out: Path,
+    settings: TrainSettings,
+    processes: Processes,
+    say: Callable[[str], None],
+    progress: Callable[[int, int], None],
+    between: Callable[[], None],
+) -> None:
+    """Train, and let the first process write the model."""
+    samples, standardisation = samples_of(training, settings, processes.number)
+    problem = problem_of(samples, standardisation)
     parameters = default_parameters(settings.architecture)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
@@ -140,11 +160,14 @@ def train(
         settings.half_precision,
         settings.seed,
     )
-    fitting = Fitting(network, samples, optimisation, checkpoint_path(out), say, progress, between)
+    fitting = Fitting(network, samples, optimisation, checkpoint_path(out), say, progress, between, processes)
     started = time.monotonic()
     history = fitting.run({"training set": sha256(training.path), **settings.to_dict()}, resume=settings.resume)
+    if processes.rank > 0:
+        return
     network.eval()
     say("judging it on the validation and test parts")
+    evaluation = evaluate(network, samples, standardisation, between)
     card = model_card(
         training,
         settings.to_dict(),
@@ -152,22 +175,45 @@ def train(
         parameters,
         standardisation,
         samples,
-        evaluate(network, samples, standardisation, between),
+        evaluation,
         {"epochs": len(history), "seconds_of_last_run": round(time.monotonic() - started, 1)},
     )
-    write_model(out, network.state_dict(), training.prior, card, readme(card, training), history)
+    text = readme(card, training)
+    write_model(out, network.state_dict(), training.prior, evaluation.features, card, text, history)
     checkpoint_path(out).unlink(missing_ok=True)
-    return load_model(out)
 
 
-def _samples(training: TrainingSet, settings: TrainSettings) -> tuple[Samples, Standardisation]:
+def problem_of(samples: Samples, standardisation: Standardisation) -> Problem:
+    """Return what a network is to learn from samples."""
+    training = samples.training
+    shape = ImageShape(samples.scaling.n_channels, training.qpath.n_points, training.grid.n_bins)
+    taught = np.flatnonzero(np.isin(standardisation.targets, training.retained))
+    return Problem(shape, tuple(int(k) for k in taught), len(standardisation.targets))
+
+
+def samples_of(
+    training: TrainingSet, settings: TrainSettings, n_processes: int = 1
+) -> tuple[Samples, Standardisation]:
+    """Return the samples that a network is shown, and what its targets are.
+
+    Raises
+    ------
+    InputError
+        If there are too few samples, or too few in a step for so many processes.
+    """
     for name, number in (("training", TRAINING), ("validation", VALIDATION), ("test", TEST)):
-        if (training.split == number).sum() < 2:
+        if (training.split == number).sum() < max(2, n_processes):
             raise InputError(
                 f"{training.path} is too small to train on",
                 f"its {name} part holds {int((training.split == number).sum())} of {len(training)} samples",
-                "generate at least 40 sets; networks want thousands",
+                f"generate at least {40 * n_processes} sets; networks want thousands",
             )
+    if settings.batch < 2 * n_processes:
+        raise InputError(
+            f"{settings.batch} samples in a step of {n_processes} processes",
+            "each takes at least two",
+            "start fewer with --nproc-per-node",
+        )
     values = training.force_constants()
     standardisation = Standardisation.of(values[training.split == TRAINING])
     elastic = _ELASTIC_WIDTHS * float(training.resolution.fwhm(np.zeros(1))[0])

@@ -61,9 +61,10 @@ class VariationalAutoencoder(Network):
 
     def stages(self) -> tuple[Stage, ...]:
         """Autoencoder first; then the regressor, with the encoder frozen."""
+        autoencoder, regressor = (self.encoder, self.to_latents, self.decoder), (self.regressor,)
         return (
-            Stage("autoencoder", 0.75, (self.encoder, self.to_latents, self.decoder), self._elbo_loss),
-            Stage("regressor", 0.25, (self.regressor,), self._regressor_loss, self._encoded, passes=8),
+            Stage("autoencoder", 0.75, autoencoder, self._elbo_loss, noise=self.latents),
+            Stage("regressor", 0.25, regressor, self._regressor_loss, self.latents, self._encoded, passes=8),
         )
 
     def encode(self, images: Tensor) -> tuple[Tensor, Tensor]:
@@ -71,21 +72,21 @@ class VariationalAutoencoder(Network):
         mean, log_variance = torch.chunk(self.to_latents(self.encoder(images)).float(), 2, dim=1)
         return mean, log_variance.clamp(*_LOG_VARIANCE)
 
-    def _elbo_loss(self, batch: Batch, generator: torch.Generator) -> Tensor:
+    def _elbo_loss(self, batch: Batch, noise: Tensor) -> Tensor:
         mean, log_variance = self.encode(batch.images)
-        z = mean + torch.exp(log_variance / 2) * torch.randn(mean.shape, generator=generator)
-        error = functional.mse_loss(self.decoder(z), batch.clean)
-        divergence = 0.5 * (mean**2 + log_variance.exp() - 1 - log_variance).sum(dim=1).mean()
+        z = mean + torch.exp(log_variance / 2) * noise
+        error = batch.mean(functional.mse_loss(self.decoder(z), batch.clean, reduction="none"))
+        divergence = batch.mean(0.5 * (mean**2 + log_variance.exp() - 1 - log_variance).sum(dim=1))
         return torch.log(error + 1e-8) / 2 + divergence / self.independent_pixels
 
     def _encoded(self, images: Tensor) -> Tensor:
         return torch.cat(self.encode(images), dim=1)
 
-    def _regressor_loss(self, batch: Batch, generator: torch.Generator) -> Tensor:
+    def _regressor_loss(self, batch: Batch, noise: Tensor) -> Tensor:
         mean, log_variance = torch.chunk(batch.images, 2, dim=1)
-        z = mean + torch.exp(log_variance / 2) * torch.randn(mean.shape, generator=generator)
+        z = mean + torch.exp(log_variance / 2) * noise
         density = self.regressor.log_density(self._seen(z, log_variance), batch.targets)
-        return -density.mean() / batch.targets.shape[1]
+        return -batch.mean(density) / batch.targets.shape[1]
 
     @staticmethod
     def _seen(z: Tensor, log_variance: Tensor) -> Tensor:
@@ -96,6 +97,10 @@ class VariationalAutoencoder(Network):
         mean, log_variance = (x.repeat_interleave(n, dim=0) for x in self.encode(images))
         z = mean + torch.exp(log_variance / 2) * torch.randn(mean.shape, generator=generator)
         return self.regressor.draw(self._seen(z, log_variance), generator).reshape(len(images), n, -1)
+
+    def features(self, images: Tensor) -> Tensor:
+        """Return the mean of the latents, shape (b, latents)."""
+        return self.encode(images)[0]
 
     def latent(self, images: Tensor, n: int, generator: torch.Generator) -> Tensor:
         """Draw latents, shape (b, n, latents)."""

@@ -71,6 +71,22 @@ def test_a_killed_training_goes_on_to_the_same_weights(
     assert [line.rsplit(",", 1)[0] for line in logs[0]] == [line.rsplit(",", 1)[0] for line in logs[1]]
 
 
+def test_a_training_that_was_killed_while_it_was_judged_goes_on_to_the_same_weights(
+    training: TrainingSet, model_folder: Path, tmp_path: Path
+) -> None:
+    settings = TrainSettings(epochs=2, batch=16, threads=1)
+
+    def say(line: str) -> None:
+        if line.startswith("judging"):
+            raise Killed
+
+    with pytest.raises(Killed):
+        train(training, tmp_path / "model", settings, say=say)
+    train(training, tmp_path / "model", TrainSettings(**{**vars(settings), "resume": True}))
+    expected = weights(model_folder)
+    assert all(torch.equal(value, expected[name]) for name, value in weights(tmp_path / "model").items())
+
+
 def test_the_seed_decides_the_weights(training: TrainingSet, model_folder: Path, tmp_path: Path) -> None:
     settings = TrainSettings(epochs=2, batch=16, threads=1)
     train(training, tmp_path / "same", settings)
