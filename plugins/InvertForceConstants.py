@@ -1,5 +1,7 @@
 """Mantid algorithm InvertForceConstants: a folded measurement to force constants with their uncertainty."""
 
+import os
+
 from mantid.api import (
     AlgorithmFactory,
     DataProcessorAlgorithm,
@@ -25,11 +27,14 @@ from mantid.kernel import (
 )
 
 MISSING_PACKAGE = (
-    "InvertForceConstants needs a Python package that is not there ({}): run `python -m pip install fcinv` in the "
-    "environment of Mantid and start Mantid again."
+    "InvertForceConstants needs a Python package that is not there ({}): run "
+    "`python -m pip install -c constraints-mantid.txt .` in a clone of fcinv with the Python of Mantid, and start "
+    "Mantid again."
 )
 #: Where on the progress bar, of 1000 steps, the work lies, and steps of it after which that part is half full.
 _WORK, _TYPICAL = (60, 850), 300
+#: Where on it single runs begin, if they are inverted too.
+_PER_RUN = 250
 
 
 class InvertForceConstants(DataProcessorAlgorithm):
@@ -43,7 +48,7 @@ class InvertForceConstants(DataProcessorAlgorithm):
         )
 
     def seeAlso(self):
-        return ["FoldToIQE", "SimulateDispersion", "TrainFCInversion"]
+        return ["FoldToIQE", "PlanOrientations", "SimulateDispersion", "TrainFCInversion"]
 
     def PyInit(self):
         self._declare_inputs()
@@ -74,10 +79,11 @@ class InvertForceConstants(DataProcessorAlgorithm):
         )
         self.declareProperty(
             "Amplitudes",
-            "free",
-            validator=StringListValidator(["free", "unit", "coherent"]),
-            doc="Weights of the modes in the refinement. free: every mode's is fitted, as measured data ask for. "
-            "unit: all alike, as in simulated spectra. coherent: one-phonon structure factors.",
+            "auto",
+            validator=StringListValidator(["auto", "free", "unit", "coherent"]),
+            doc="Weights of the modes in the refinement. free: each an unknown. coherent: one-phonon structure "
+            "factors. unit: all alike, as in simulated spectra. auto: free where there are thirty counts for each "
+            "mode of each point of the path, coherent below.",
         )
         self.declareProperty(
             "NumberOfDraws", 300, validator=IntBoundedValidator(lower=2), doc="Draws from the posterior."
@@ -85,8 +91,14 @@ class InvertForceConstants(DataProcessorAlgorithm):
         self.declareProperty(
             "Seed", 0, validator=IntBoundedValidator(lower=0), doc="The same seed gives the same result."
         )
+        self.declareProperty(
+            "PerRun",
+            False,
+            doc="Invert each run alone too, and the first 2, 4, 8 ... together, on all cores. ResultFolder and "
+            "OutputPerRunWorkspace hold what comes out.",
+        )
         self.setPropertySettings("Amplitudes", self._refining())
-        for name in ("Method", "Amplitudes", "NumberOfDraws", "Seed"):
+        for name in ("Method", "Amplitudes", "NumberOfDraws", "Seed", "PerRun"):
             self.setPropertyGroup(name, "Method")
 
     def _declare_measurement(self):
@@ -126,8 +138,8 @@ class InvertForceConstants(DataProcessorAlgorithm):
     def _declare_outputs(self):
         self.declareProperty(
             FileProperty("ResultFolder", "", FileAction.OptionalDirectory),
-            "Folder for report.html, result.json, posterior.h5 and phonopy_params.yaml; it appears whole or not at "
-            "all. Default: nothing is written.",
+            "Folder for report.html, result.json, posterior.h5, phonopy_params.yaml and, with PerRun, per_run.csv "
+            "and per_run.json; it appears whole or not at all. Default: nothing is written.",
         )
         self.declareProperty(
             ITableWorkspaceProperty("OutputWorkspace", "", Direction.Output),
@@ -152,10 +164,19 @@ class InvertForceConstants(DataProcessorAlgorithm):
             "Equally likely sets of force constants, eV/Angstrom^2: a row for each draw, a column for each force "
             "constant.",
         )
+        self.declareProperty(
+            ITableWorkspaceProperty("OutputPerRunWorkspace", "", Direction.Output, PropertyMode.Optional),
+            "What each run says alone: angle of the goniometer from the first run (degrees), counts, root mean "
+            "square difference of mode energies from the answer of all runs, and the error that its own posterior "
+            "expects (meV).",
+        )
         self.setPropertySettings("OutputFittedWorkspace", self._refining())
         self.setPropertySettings(
             "OutputReconstructedWorkspace",
             EnabledWhenProperty("Method", PropertyCriterion.IsNotEqualTo, "fit"),
+        )
+        self.setPropertySettings(
+            "OutputPerRunWorkspace", EnabledWhenProperty("PerRun", PropertyCriterion.IsNotDefault)
         )
 
     @staticmethod
@@ -177,6 +198,7 @@ class InvertForceConstants(DataProcessorAlgorithm):
 
     def _invert(self):
         from fcinv_core.inversion.invert import invert
+        from fcinv_core.inversion.per_run import invert_per_run
         from fcinv_core.inversion.results import write_result
         from fcinv_core.mantid_adapter.inversion_request import read_inversion_request
         from fcinv_core.mantid_adapter.progress_bars import Steps
@@ -184,7 +206,7 @@ class InvertForceConstants(DataProcessorAlgorithm):
         progress = Progress(self, 0.0, 1.0, 1000)
         progress.report(0, "Reading the measurement and the model")
         request = read_inversion_request(self)
-        steps = Steps(progress, *_WORK, _TYPICAL)
+        steps = Steps(progress, _WORK[0], _PER_RUN if request.per_run else _WORK[1], _TYPICAL)
         inversion = invert(
             request.folded,
             request.keep,
@@ -194,18 +216,33 @@ class InvertForceConstants(DataProcessorAlgorithm):
             say=steps.begin,
             between=steps.step,
         )
+        per_run = None
+        if request.per_run:
+            steps = Steps(progress, _PER_RUN, _WORK[1], _TYPICAL)
+            per_run = invert_per_run(
+                inversion,
+                request.model,
+                request.settings,
+                threads=os.cpu_count() or 1,
+                say=steps.begin,
+                between=steps.step,
+            )
         if request.result_folder is not None:
             steps.begin("Writing the report")
-            write_result(inversion, request.result_folder, steps.step)
+            write_result(inversion, request.result_folder, steps.step, per_run)
         progress.report(_WORK[1], "Making workspaces")
-        self._set_outputs(inversion, request.model, progress)
+        self._set_outputs(inversion, per_run, request.model, progress)
         self._log_verdict(inversion)
         progress.report(1000, "Done")
 
-    def _set_outputs(self, inversion, model, progress):
+    def _set_outputs(self, inversion, per_run, model, progress):
         from fcinv_core.inversion.spectra import fitted_histogram, reconstructed_histogram
         from fcinv_core.mantid_adapter.histograms import histogram_workspace
-        from fcinv_core.mantid_adapter.inversion_request import force_constant_columns, posterior_columns
+        from fcinv_core.mantid_adapter.inversion_request import (
+            force_constant_columns,
+            per_run_columns,
+            posterior_columns,
+        )
         from fcinv_core.mantid_adapter.tables import dispersion_workspace, fill_table
         from fcinv_core.nexus import write_mdhisto
 
@@ -225,11 +262,12 @@ class InvertForceConstants(DataProcessorAlgorithm):
             "OutputFittedWorkspace": lambda: histogram(fitted_histogram(inversion)),
             "OutputReconstructedWorkspace": lambda: histogram(reconstructed_histogram(inversion, model)),
             "OutputPosteriorWorkspace": lambda: table(posterior_columns(inversion)),
+            "OutputPerRunWorkspace": lambda: table(per_run_columns(per_run)),
         }
         for k, (name, make) in enumerate(optional.items()):
             # A name is needed: an optional output that has none cannot be stored.
             if self.getPropertyValue(name):
-                progress.report(_WORK[1] + 30 * (k + 1), f"Making {name}")
+                progress.report(_WORK[1] + 25 * (k + 1), f"Making {name}")
                 self.setProperty(name, make())
 
     def _log_verdict(self, inversion):

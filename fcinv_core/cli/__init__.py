@@ -26,6 +26,10 @@ The usual order of work:
     fcinv generate POSCAR --force-constants fcs/ --out training.h5
                                                             spectra that a network learns the inversion from
     fcinv train training.h5 --out MODEL_DIR                 the network
+    fcinv benchmark noise --model MODEL_DIR --training training.h5 --out DIR
+                                                            how good it is, next to what the counts allow
+    fcinv latent --model VAE_DIR --training training.h5 --out DIR
+                                                            what its latent space holds
     fcinv virtual --structure POSCAR --force-constants FILE --instrument ARCS ... --out EVENTS.nxs
                                                             try a measurement before it is made
     fcinv check EVENTS.nxs --structure POSCAR               orientation, elastic line, powder lines, coverage
@@ -33,6 +37,8 @@ The usual order of work:
                                                             I(q, E) in one Brillouin zone, errors, zone classes
     fcinv invert folded.nxs --model MODEL_DIR --out RESULT_DIR
                                                             force constants with uncertainties, a verdict, a report
+    fcinv series 10K.nxs 100K.nxs 300K.nxs --model MODEL_DIR --out SERIES_DIR
+                                                            force constants against temperature or pressure
     fcinv plan RESULT_DIR --instrument ARCS --ei 40 --out PLAN_DIR
                                                             which orientations to measure next, and when to stop
 
@@ -82,14 +88,17 @@ def main(argv: Sequence[str] | None = None) -> int:
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command line."""
     from fcinv_core.cli import (
+        benchmark,
         check,
         demo,
         ensemble,
         fold,
         generate,
         invert,
+        latent,
         mantid_setup,
         plan,
+        series,
         simulate,
         train,
         virtual,
@@ -103,6 +112,21 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"fcinv {__version__}")
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND")
-    for command in (simulate, ensemble, generate, train, virtual, check, fold, invert, plan, demo, mantid_setup):
+    for command in (
+        simulate,
+        ensemble,
+        generate,
+        train,
+        benchmark,
+        latent,
+        virtual,
+        check,
+        fold,
+        invert,
+        series,
+        plan,
+        demo,
+        mantid_setup,
+    ):
         command.add_parser(subparsers)
     return parser

@@ -24,6 +24,7 @@ from fcinv_core.shipped import card_of, describe_model, find_model
 
 if TYPE_CHECKING:
     from fcinv_core.inversion.invert import InversionSettings
+    from fcinv_core.inversion.per_run import PerRun
     from fcinv_core.networks.model import Model
 
 #: Optional outputs that a method has nothing for, and what to choose instead.
@@ -49,6 +50,8 @@ class InversionRequest:
         How to invert.
     provenance
         Where everything comes from, plain content for JSON.
+    per_run
+        Whether to invert each run alone too.
     result_folder
         Folder for the files of the result, or None.
     """
@@ -58,6 +61,7 @@ class InversionRequest:
     model: Model
     settings: InversionSettings
     provenance: Mapping[str, Any]
+    per_run: bool
     result_folder: Path | None
 
 
@@ -80,7 +84,10 @@ def inversion_problems(algorithm: Any) -> dict[str, str]:
     name, sentence = _WITHOUT.get(algorithm.getPropertyValue("Method"), ("", ""))
     if name and algorithm.getPropertyValue(name):
         problems[name] = sentence
-    return problems
+    missing = _missing_for_single_runs(algorithm)
+    if missing is not None:
+        problems["PerRun"] = missing
+    return problems.data
 
 
 def read_inversion_request(algorithm: Any) -> InversionRequest:
@@ -120,6 +127,7 @@ def read_inversion_request(algorithm: Any) -> InversionRequest:
             "model": describe_model(model),
             "fold": dict(folded.provenance),
         },
+        per_run=bool(algorithm.getProperty("PerRun").value),
         result_folder=file_of(algorithm, "ResultFolder"),
     )
 
@@ -146,6 +154,32 @@ def force_constant_columns(inversion: Inversion) -> dict[str, Sequence[Cell]]:
 def posterior_columns(inversion: Inversion) -> dict[str, Sequence[Cell]]:
     """Return the columns of a table of equally likely draws: one for each force constant, FC0 first."""
     return {f"FC{k}": values.tolist() for k, values in enumerate(inversion.draws.T)}
+
+
+def per_run_columns(per_run: PerRun) -> dict[str, Sequence[Cell]]:
+    """Return the columns of a table of single runs, in the order of run numbers; NaN where there is no answer."""
+    return {
+        "Run": [one.runs[0] for one in per_run.single],
+        "Angle": [one.angle for one in per_run.single],
+        "Counts": [one.counts for one in per_run.single],
+        "Amplitudes": [one.amplitudes for one in per_run.single],
+        "Difference": [one.error for one in per_run.single],
+        "ExpectedError": [one.expected_error for one in per_run.single],
+    }
+
+
+def _missing_for_single_runs(algorithm: Any) -> str | None:
+    """Say why PerRun makes no sense as the other properties are, in one sentence; None if it does."""
+    table = bool(algorithm.getPropertyValue("OutputPerRunWorkspace"))
+    if not algorithm.getProperty("PerRun").value:
+        return "OutputPerRunWorkspace holds single runs: choose PerRun, or leave it empty." if table else None
+    if not table and file_of(algorithm, "ResultFolder") is None:
+        return "What single runs say is not kept: give ResultFolder or OutputPerRunWorkspace."
+    measured = algorithm.getProperty("InputWorkspace").value
+    content = stored_content(measured)
+    if content.get("kind") == KIND and len(content["runs"]) < 2:
+        return f"{measured.name()} has one run, and PerRun compares several: fold runs apart."
+    return None
 
 
 def _missing_for_inversion(measured: Any) -> str | None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
+import time
 from pathlib import Path
 from types import ModuleType
 from typing import Any, get_args
@@ -16,9 +18,11 @@ from fcinv_core.cli import main
 from fcinv_core.dynamics import mode_energies
 from fcinv_core.folding.folded_file import write_folded
 from fcinv_core.inversion.inversion import Method
+from fcinv_core.inversion.invert import InversionSettings
+from fcinv_core.inversion.refining import AmplitudeChoice
 from fcinv_core.qpath import standard_path
-from fcinv_core.refinement.refined import AmplitudeModel
 from tests.inversion import standin
+from tests.inversion.test_per_run import ANGLES, three_runs
 from tests.plugins.cancelling import cancel_after
 from tests.plugins.test_FoldToIQE import axes, content, make_another_histogram
 from tests.plugins.test_SimulateDispersion import energies_of
@@ -46,6 +50,19 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def iqe(simpleapi: ModuleType, measured: Path) -> Any:
     return simpleapi.LoadMD(Filename=str(measured), LoadHistory=False, OutputWorkspace="iqe")
+
+
+@pytest.fixture(scope="module")
+def measured_apart(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same counts in three runs."""
+    path = tmp_path_factory.mktemp("measured") / "iqe.nxs"
+    write_folded(path, three_runs())
+    return path
+
+
+@pytest.fixture
+def three(simpleapi: ModuleType, measured_apart: Path) -> Any:
+    return simpleapi.LoadMD(Filename=str(measured_apart), LoadHistory=False, OutputWorkspace="iqe")
 
 
 def invert(simpleapi: ModuleType, model: Path, **options: Any) -> Any:
@@ -150,6 +167,45 @@ def test_the_network_alone(simpleapi: ModuleType, iqe: Any, model_folder: Path, 
     assert sorted(map(str, simpleapi.mtd.getObjectNames())) == ["found", "iqe", "reconstructed"]
 
 
+def test_single_runs_are_those_of_the_command_line(
+    simpleapi: ModuleType, three: Any, measured_apart: Path, model_folder: Path, tmp_path: Path
+) -> None:
+    words = ["invert", str(measured_apart), "--model", str(model_folder), *QUICK_WORDS, "--method", "fit"]
+    assert main([*words, "--per-run", "--out", str(tmp_path / "a")]) == 0
+    options = {"PerRun": True, "OutputPerRunWorkspace": "runs", "ResultFolder": str(tmp_path / "b")}
+    invert(simpleapi, model_folder, Method="fit", **options)
+    one, other = (json.loads((tmp_path / name / "per_run.json").read_text(encoding="utf-8")) for name in "ab")
+    assert one["single"] == other["single"]
+    assert one["running"] == other["running"]
+    assert (tmp_path / "a" / "per_run.csv").read_bytes() == (tmp_path / "b" / "per_run.csv").read_bytes()
+    assert "Single orientations" in (tmp_path / "b" / "report.html").read_text(encoding="utf-8")
+    table = simpleapi.mtd["runs"]
+    assert list(table.column("Run")) == [11, 12, 13]
+    np.testing.assert_allclose(table.column("Angle"), ANGLES, atol=1e-9)
+    for column, key in {
+        "Difference": "error_mev",
+        "ExpectedError": "expected_error_mev",
+        "Counts": "counts",
+    }.items():
+        assert list(table.column(column)) == [run[key] for run in one["single"]]
+    assert set(table.column("Amplitudes")) == {"unit"}
+    assert sorted(map(str, simpleapi.mtd.getObjectNames())) == ["found", "iqe", "runs"]
+
+
+def test_single_runs_that_are_not_kept_or_not_there_are_refused(
+    simpleapi: ModuleType, three: Any, model_folder: Path, measured: Path
+) -> None:
+    for options, says in (
+        ({"PerRun": True}, "give ResultFolder or OutputPerRunWorkspace"),
+        ({"OutputPerRunWorkspace": "runs"}, "choose PerRun"),
+    ):
+        assert says in dict(prepared(model_folder, **options).validateInputs())["PerRun"]
+    assert not prepared(model_folder, PerRun=True, OutputPerRunWorkspace="runs").validateInputs()
+    simpleapi.LoadMD(Filename=str(measured), LoadHistory=False, OutputWorkspace="iqe")
+    problems = dict(prepared(model_folder, PerRun=True, OutputPerRunWorkspace="runs").validateInputs())
+    assert "iqe has one run" in problems["PerRun"]
+
+
 def test_one_entry_in_the_history_and_nothing_left_behind(
     simpleapi: ModuleType, iqe: Any, model_folder: Path
 ) -> None:
@@ -176,7 +232,8 @@ def test_choices_are_those_of_the_core(model_folder: Path) -> None:
 
     algorithm = AlgorithmManager.create("InvertForceConstants")
     assert sorted(algorithm.getProperty("Method").allowedValues) == sorted(get_args(Method))
-    assert sorted(algorithm.getProperty("Amplitudes").allowedValues) == sorted(get_args(AmplitudeModel))
+    assert sorted(algorithm.getProperty("Amplitudes").allowedValues) == sorted(get_args(AmplitudeChoice))
+    assert algorithm.getProperty("Amplitudes").value == InversionSettings().amplitudes
 
 
 @pytest.mark.parametrize(
@@ -231,7 +288,7 @@ def test_a_missing_package_is_named_with_the_line_that_installs_it(
     simpleapi: ModuleType, iqe: Any, model_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "fcinv_core.inversion.invert", None)
-    with pytest.raises(RuntimeError, match=r"fcinv_core\.inversion\.invert.*python -m pip install fcinv"):
+    with pytest.raises(RuntimeError, match=r"fcinv_core\.inversion\.invert.*python -m pip install -c"):
         invert(simpleapi, model_folder)
 
 
@@ -240,5 +297,26 @@ def test_cancelling_ends_it_within_a_second(
 ) -> None:
     options = {"NumberOfDraws": 50_000, "Method": "fit", "ResultFolder": str(tmp_path / "result")}
     cancel_after(prepared(model_folder, **options), 2.0)
+    assert sorted(map(str, simpleapi.mtd.getObjectNames())) == ["iqe"]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_cancelling_single_runs_ends_them_within_a_second(
+    simpleapi: ModuleType, three: Any, model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from fcinv_core.inversion import per_run
+
+    begun = threading.Event()
+
+    def endless(*arguments: Any) -> None:
+        begun.set()
+        between = arguments[-1]
+        while True:
+            between()
+            time.sleep(0.02)
+
+    monkeypatch.setattr(per_run, "refine_measurement", endless)
+    options = {"Method": "fit", "PerRun": True, "ResultFolder": str(tmp_path / "result")}
+    cancel_after(prepared(model_folder, **options), 0.5, begun.is_set)
     assert sorted(map(str, simpleapi.mtd.getObjectNames())) == ["iqe"]
     assert list(tmp_path.iterdir()) == []
