@@ -1,4 +1,4 @@
-"""How good a trained network is: correction and threshold from the validation part, scores from the test part."""
+"""How good a trained network is: correction and thresholds from the validation part, scores from the test part."""
 
 from __future__ import annotations
 
@@ -11,11 +11,14 @@ import numpy as np
 import torch
 
 from fcinv_core.crystal import FloatArray, IntArray
+from fcinv_core.dynamics import BornVonKarman
 from fcinv_core.networks.architectures import Network
 from fcinv_core.networks.augmentation import MeasurementRanges
 from fcinv_core.networks.batches import TEST, VALIDATION, Samples, Standardisation
 from fcinv_core.networks.calibration import Answers, answer, conformal_factor, corrected, coverage_table, scores
-from fcinv_core.networks.misfit import DRAWS, misfit, supposed_lines
+from fcinv_core.networks.features import FeatureDistribution, features_of
+from fcinv_core.networks.signs import Usual, thresholds
+from fcinv_core.prior import Prior
 
 #: Draws for each image, and samples measured together.
 _DRAWS, _TOGETHER = 200, 100
@@ -23,8 +26,9 @@ _DRAWS, _TOGETHER = 200, 100
 _VALIDATED, _TESTED = 2000, 1500
 #: Epoch number of the first measurements of each sample: no training comes so far.
 _FIRST_EPOCH = 2**31 + 1
-#: Share of measurements of the kind trained on that are called unusual, and how many of them say where that lies.
-_FALSE_ALARMS, _JUDGED = 0.05, 1000
+#: Measurements of the validation part, at most half of them, whose signs make the thresholds; the others say what
+#: features are usual, which those that say so would not exceed as often.
+_JUDGED = 1000
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,15 +39,18 @@ class Evaluation:
     ----------
     factor
         Shape (k,): split-conformal correction of each target's spread.
-    largest_misfit
-        Misfit that 5 % of measurements of the kind trained on exceed.
+    features
+        What features of measurements of the kind trained on are like.
+    largest
+        Sign that a measurement is unusual -> threshold; 5 % of measurements of the kind trained on exceed one.
     tests
         "clean" and "measured": number of samples, R² and mean absolute error (eV/Å²) of each target, coverage of
         intervals, and the rms error of the mode energies that follow from the mean of the draws.
     """
 
     factor: FloatArray
-    largest_misfit: float
+    features: FeatureDistribution
+    largest: dict[str, float]
     tests: dict[str, Any]
 
 
@@ -75,21 +82,48 @@ def evaluate(
     shown = torch.cat(images)
     validation = answer(network, shown, torch.cat(truth), _DRAWS, samples.seed, between)
     factor = conformal_factor(validation)
-    misfits = []
-    for channels, draws in zip(shown.numpy()[:_JUDGED], validation.draws, strict=False):
-        between()
-        supposed = standardisation.complete(corrected(draws, factor)[:DRAWS], training.prior.mean)
-        misfits.append(misfit(channels, supposed_lines(supposed, dynamics, training.grid, training.resolution)))
+    features, judged = features_of(network, shown, between), min(_JUDGED, len(shown) // 2)
+    distribution = FeatureDistribution.of(features[judged:])
+    usual = Usual(
+        standardisation,
+        training.retained,
+        training.prior,
+        dynamics,
+        training.grid,
+        training.resolution,
+        distribution,
+    )
+    draws = corrected(validation.draws[:judged], factor)
+    largest = thresholds(usual.signs(shown.numpy()[:judged], draws, features[:judged], between))
     tests: dict[str, Any] = {}
     tested = samples.part(TEST)[:_TESTED]
     for name, ranges in (("clean", None), ("measured", MeasurementRanges())):
         spectrometer = replace(samples.spectrometer, ranges=ranges)
         measured = _measured(samples.measured_by(spectrometer), tested, _FIRST_EPOCH, between)
         found = answer(network, *measured, _DRAWS, samples.seed, between)
-        off = dynamics.energies(standardisation.complete(found.draws.mean(axis=1), training.prior.mean))
-        rms = np.sqrt(((off - samples.energies[tested]) ** 2).mean(axis=(1, 2)))
+        rms = dispersion_errors(found, standardisation, training.prior, dynamics, samples.energies[tested])
         tests[name] = _scores(found, factor, standardisation, rms)
-    return Evaluation(factor, float(np.quantile(misfits, 1 - _FALSE_ALARMS)), tests)
+    return Evaluation(factor, distribution, largest, tests)
+
+
+def dispersion_errors(
+    found: Answers, standardisation: Standardisation, prior: Prior, dynamics: BornVonKarman, energies: FloatArray
+) -> FloatArray:
+    """Return the rms error of the mode energies that follow from the mean of the draws, shape (m,), meV.
+
+    Parameters
+    ----------
+    found
+        Draws for m samples.
+    standardisation, prior
+        Of the network; what it was not taught is at the mean of the prior.
+    dynamics
+        Along the path.
+    energies
+        Shape (m, n_q, s): the true mode energies, meV.
+    """
+    found_energies = dynamics.energies(standardisation.complete(found.draws.mean(axis=1), prior.mean))
+    return np.asarray(np.sqrt(((found_energies - energies) ** 2).mean(axis=(1, 2))))
 
 
 def _scores(

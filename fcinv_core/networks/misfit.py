@@ -1,4 +1,4 @@
-"""Whether counts lie where an answer says that the lines are, whatever the amplitudes along them."""
+"""Signs that an answer is none: counts lie elsewhere than on its lines, whatever amplitudes; its draws are wide."""
 
 from __future__ import annotations
 
@@ -35,6 +35,15 @@ def misfit(channels: FloatArray32, lines: FloatArray) -> float:
         Shape (n_q, n_bins): see `supposed_lines`.
     """
     return -math.log(max(explained_structure(*counts_of(channels), lines), 1e-12))
+
+
+def spread(draws: FloatArray32) -> FloatArray:
+    """Return how wide draws (..., n, k) of targets are, shape (...,): 1 if as wide as the training set, 0 at best.
+
+    The geometric mean over targets of their standard deviations, in those of the training set. A measurement
+    without structure contradicts no lines, so that its misfit is small; but its draws are wide.
+    """
+    return np.asarray(np.exp(np.log(np.maximum(draws.std(axis=-2), 1e-12)).mean(axis=-1)), dtype=float)
 
 
 def supposed_lines(

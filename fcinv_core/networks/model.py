@@ -17,10 +17,11 @@ from fcinv_core.errors import InputError
 from fcinv_core.networks.architectures import Network, Problem, build
 from fcinv_core.networks.batches import Standardisation
 from fcinv_core.networks.calibration import corrected
+from fcinv_core.networks.features import FeatureDistribution, features_of
 from fcinv_core.networks.inputs import BoolArray, FloatArray32, InputScaling, image_of, resample
 from fcinv_core.networks.layers import ImageShape
-from fcinv_core.networks.misfit import misfit, supposed_lines
 from fcinv_core.networks.model_folder import read_model
+from fcinv_core.networks.signs import SIGNS, Usual
 from fcinv_core.prior import Prior
 from fcinv_core.qpath import QPath
 from fcinv_core.spectrum import Resolution, SpectralGrid
@@ -47,8 +48,8 @@ class NetworkAnswer:
     out_of_range
         FC numbers whose mean lies outside of the range drawn in training.
     distance, threshold
-        Misfit between the measurement and the lines of the draws (`fcinv_core.networks.misfit`), and what 5 % of
-        the measurements trained for exceed.
+        Misfit between the measurement and the lines of the draws (`fcinv_core.networks.misfit`), and what at
+        most 5 % of the measurements trained for exceed.
     flags
         What to beware of, one sentence each.
     """
@@ -89,8 +90,11 @@ class Model:
         Between measurements and its images.
     factor
         Shape (k,): split-conformal correction of the spread.
-    largest_misfit
-        What 5 % of the measurements trained for exceed.
+    features
+        What its features of the measurements trained for are like; None if its card names no such file.
+    largest
+        Sign that a measurement is unusual (`fcinv_core.networks.signs`) -> threshold; 5 % of the measurements
+        trained for exceed one of them. Infinite where its card names none.
     """
 
     card: Mapping[str, Any]
@@ -104,12 +108,26 @@ class Model:
     standardisation: Standardisation
     scaling: InputScaling
     factor: FloatArray
-    largest_misfit: float
+    features: FeatureDistribution | None
+    largest: Mapping[str, float]
 
     @cached_property
     def dynamics(self) -> BornVonKarman:
         """Dynamics along its path."""
         return self.prior.dynamics(self.qpath.q, self.qpath.direction)
+
+    @cached_property
+    def usual(self) -> Usual:
+        """What its answers to the measurements trained for are compared with."""
+        return Usual(
+            self.standardisation,
+            self.retained,
+            self.prior,
+            self.dynamics,
+            self.grid,
+            self.resolution,
+            self.features,
+        )
 
     def draw(
         self, counts: FloatArray, exposure: FloatArray, n: int, seed: int, *, path: QPath, grid: SpectralGrid
@@ -144,9 +162,10 @@ class Model:
             reconstructed = self.network.reconstructed(images)
         drawn = np.random.default_rng(seed).standard_normal((n, self.prior.n_force_constants))
         others = self.prior.mean + self.prior.sigma * drawn
-        draws = self.standardisation.complete(corrected(taught, self.factor), others)
-        lines = supposed_lines(draws, self.dynamics, self.grid, self.resolution)
-        distance = misfit(image.channels, lines)
+        right = corrected(taught, self.factor)
+        draws = self.standardisation.complete(right, others)
+        found = self.usual.signs(image.channels[None], right[None], features_of(self.network, images))
+        signs = {sign: float(values[0]) for sign, values in found.items()}
         out_of_range = self._out_of_range(draws.mean(axis=0))
         return NetworkAnswer(
             draws=draws,
@@ -156,9 +175,9 @@ class Model:
             input=image.channels[0],
             covered=image.covered,
             out_of_range=out_of_range,
-            distance=distance,
-            threshold=self.largest_misfit,
-            flags=self._flags(out_of_range, distance),
+            distance=signs["misfit"],
+            threshold=self.largest["misfit"],
+            flags=self._flags(out_of_range, signs),
         )
 
     def _out_of_range(self, mean: FloatArray) -> tuple[int, ...]:
@@ -166,16 +185,30 @@ class Model:
         outside = (mean < ends[0]) | (mean > ends[1])
         return tuple(int(k) for k in self.retained if outside[k])
 
-    def _flags(self, out_of_range: tuple[int, ...], distance: float) -> tuple[str, ...]:
+    def _flags(self, out_of_range: tuple[int, ...], signs: Mapping[str, float]) -> tuple[str, ...]:
         flags = []
         if out_of_range:
             names = ", ".join(f"FC{k}" for k in out_of_range)
             flags.append(f"The network's mean of {names} lies outside of the range that it was trained on.")
-        if distance > self.largest_misfit:
-            share, usual = np.exp(-distance), np.exp(-self.largest_misfit)
+        value, largest = signs["misfit"], self.largest["misfit"]
+        if value > largest:
             flags.append(
                 "The measurement is unlike those that the network was trained for: the lines that it supposes "
-                f"explain {share:.0%} of the structure that is there; for 95 % of those more than {usual:.0%}."
+                f"explain {np.exp(-value):.0%} of the structure that is there; usual is more than "
+                f"{np.exp(-largest):.0%}."
+            )
+        value, largest = signs["spread"], self.largest["spread"]
+        if value > largest:
+            flags.append(
+                "The measurement says next to nothing about the force constants: the network's draws are "
+                f"{value:.0%} as wide as its training set; usual is less than {largest:.0%}."
+            )
+        value, largest = signs["feature_distance"], self.largest["feature_distance"]
+        if value > largest:
+            flags.append(
+                "The network has seen no such spectrum in training, as with force constants out of range: its "
+                f"features lie {value:.2g} times as far from their mean as is typical; usual is less than "
+                f"{largest:.2g}."
             )
         return tuple(flags)
 
@@ -189,7 +222,7 @@ def load_model(folder: Path | str) -> Model:
         If the folder is not a model, is damaged or of a newer schema, or its parts do not fit each other.
     """
     folder = Path(folder)
-    card, weights, prior = read_model(folder)
+    card, weights, prior, features = read_model(folder)
     try:
         taught = card["targets"]
         targets = np.array(taught["numbers"], dtype=np.int64)
@@ -209,7 +242,8 @@ def load_model(folder: Path | str) -> Model:
             standardisation=Standardisation(targets, np.array(taught["mean"]), np.array(taught["deviation"])),
             scaling=InputScaling(**card["scaling"]),
             factor=np.array(card["conformal_factor"]),
-            largest_misfit=float(card["largest_misfit"]),
+            features=features,
+            largest={sign: float(card.get(f"largest_{sign}", np.inf)) for sign in SIGNS},
         )
     except (KeyError, TypeError, RuntimeError) as error:
         raise InputError(

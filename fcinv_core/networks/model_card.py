@@ -62,9 +62,7 @@ def model_card(
         "augmentation": None if ranges is None else ranges.to_dict(),
         "settings": dict(settings),
         "run": dict(run),
-        "conformal_factor": evaluation.factor.tolist(),
-        "largest_misfit": evaluation.largest_misfit,
-        "tests": evaluation.tests,
+        **judgement(evaluation),
         "training_set": {
             "samples": len(training),
             "parts": [int((training.split == part).sum()) for part in range(3)],
@@ -82,6 +80,15 @@ def model_card(
         },
         "licence": "GPL-3.0-or-later",
         "data": "Spectra simulated from the force constants of the members named; no measured data.",
+    }
+
+
+def judgement(evaluation: Evaluation) -> dict[str, Any]:
+    """Return the part of a card that says how good the network is."""
+    return {
+        "conformal_factor": evaluation.factor.tolist(),
+        **{f"largest_{sign}": threshold for sign, threshold in evaluation.largest.items()},
+        "tests": evaluation.tests,
     }
 
 

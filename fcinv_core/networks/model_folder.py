@@ -1,10 +1,11 @@
-"""A model on disk: weights.safetensors, prior.h5, card.json, README.md and training_log.csv in one folder."""
+"""A model on disk: weights, prior, features of usual measurements, card, README and training log in one folder."""
 
 from __future__ import annotations
 
 import csv
 import hashlib
 import json
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from torch import Tensor
 
 from fcinv_core.errors import InputError
 from fcinv_core.files import replace_folder_when_complete, sha256
+from fcinv_core.networks.features import FeatureDistribution
 from fcinv_core.prior import Prior
 from fcinv_core.prior_hdf5 import read_prior, write_prior
 from fcinv_core.shipped import CARD, card_of
@@ -24,6 +26,8 @@ from fcinv_core.shipped import CARD, card_of
 #: Mark and version of the card; a reader refuses newer versions.
 FORMAT, SCHEMA = "fcinv model", 1
 WEIGHTS, PRIOR, README, LOG = "weights.safetensors", "prior.h5", "README.md", "training_log.csv"
+#: Older models lack it.
+FEATURES = "usual_features.safetensors"
 
 
 def basis_hash(prior: Prior) -> str:
@@ -42,6 +46,7 @@ def write_model(
     folder: Path,
     weights: Mapping[str, Tensor],
     prior: Prior,
+    features: FeatureDistribution,
     card: Mapping[str, Any],
     readme: str,
     log: Sequence[Mapping[str, Any]],
@@ -54,29 +59,53 @@ def write_model(
         If something else stands there or the place cannot be written to.
     """
     with replace_folder_when_complete(folder, CARD) as temporary:
-        tensors = {name: value.detach().contiguous() for name, value in weights.items()}
-        # `save_file` would make it readable for its owner only.
-        (temporary / WEIGHTS).write_bytes(save(tensors))
+        _write_tensors(temporary / WEIGHTS, weights)
         with h5py.File(temporary / PRIOR, "w") as file:
             write_prior(file.create_group("prior"), prior)
-        full_card = {
-            "format": FORMAT,
-            "schema": SCHEMA,
-            "sha256": {name: sha256(temporary / name) for name in (WEIGHTS, PRIOR)},
-            "basis": basis_hash(prior),
-            **card,
-        }
-        (temporary / CARD).write_text(json.dumps(full_card, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        (temporary / README).write_text(readme, encoding="utf-8")
         with open(temporary / LOG, "w", encoding="utf-8", newline="") as stream:
             table = csv.DictWriter(stream, list(log[0]), lineterminator="\n")
             table.writeheader()
             table.writerows(log)
-        read_model(temporary)
+        _write_judgement(temporary, features, {"basis": basis_hash(prior), **card}, readme)
 
 
-def read_model(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor], Prior]:
-    """Read card, weights and prior of a model folder.
+def rewrite_judgement(folder: Path, features: FeatureDistribution, card: Mapping[str, Any], readme: str) -> None:
+    """Write card, README and usual features of a model that is there anew, all or none; all else stays as it is.
+
+    Raises
+    ------
+    InputError
+        If there is no model, or the place cannot be written to.
+    """
+    read_card(folder)
+    with replace_folder_when_complete(folder, CARD) as temporary:
+        for name in (WEIGHTS, PRIOR, LOG):
+            shutil.copy(folder / name, temporary)
+        _write_judgement(temporary, features, card, readme)
+
+
+def _write_judgement(folder: Path, features: FeatureDistribution, card: Mapping[str, Any], readme: str) -> None:
+    _write_tensors(folder / FEATURES, features.tensors())
+    head = {
+        "format": FORMAT,
+        "schema": SCHEMA,
+        "sha256": {name: sha256(folder / name) for name in (WEIGHTS, PRIOR, FEATURES)},
+    }
+    content = json.dumps({**head, **card, **head}, indent=1, ensure_ascii=False)
+    (folder / CARD).write_text(f"{content}\n", encoding="utf-8")
+    (folder / README).write_text(readme, encoding="utf-8")
+    read_model(folder)
+
+
+def _write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    # `save_file` would make it readable for its owner only.
+    path.write_bytes(save({name: value.detach().contiguous() for name, value in tensors.items()}))
+
+
+def read_model(
+    folder: Path,
+) -> tuple[dict[str, Any], dict[str, Tensor], Prior, FeatureDistribution | None]:
+    """Read card, weights, prior and features of usual measurements, which older models lack, of a model folder.
 
     Raises
     ------
@@ -98,6 +127,9 @@ def read_model(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor], Prior]:
         weights = load_file(folder / WEIGHTS)
         with h5py.File(folder / PRIOR) as file:
             prior = read_prior(file["prior"])
+        features = None
+        if FEATURES in card["sha256"]:
+            features = FeatureDistribution.from_tensors(load_file(folder / FEATURES))
     except (OSError, KeyError, SafetensorError) as error:
         raise InputError(
             f"the model {folder} cannot be read", str(error).strip("'\""), "copy the folder again"
@@ -108,7 +140,7 @@ def read_model(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor], Prior]:
             "force constants of the two have other meanings",
             "train the model anew",
         )
-    return card, weights, prior
+    return card, weights, prior, features
 
 
 def read_card(folder: Path) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import pytest
 from fcinv_core.networks.augmentation import MeasurementRanges, Spectrometer
 from fcinv_core.networks.coverage import CoverageRanges
 from fcinv_core.networks.inputs import InputScaling, image_of
-from fcinv_core.networks.misfit import explained_structure, misfit, supposed_lines
+from fcinv_core.networks.misfit import explained_structure, misfit, spread, supposed_lines
 from fcinv_core.prior import prior_from_members
 from fcinv_core.qpath import standard_path
 from fcinv_core.spectrum import SpectralGrid, default_resolution, unit_spectra
@@ -76,3 +76,10 @@ def test_lines_are_the_mean_over_draws_and_an_image_says_what_counts_do() -> Non
     image = image_of(counts, exposure, GRID, InputScaling("coverage", 0.0))
     expected = -np.log(explained_structure(counts, exposure, lines))
     assert misfit(image.channels, lines) == pytest.approx(expected, rel=1e-3, abs=1e-3)
+
+
+def test_the_spread_is_1_for_draws_as_wide_as_the_training_set() -> None:
+    draws = np.random.default_rng(0).standard_normal((3, 20_000, 4)).astype(np.float32)
+    np.testing.assert_allclose(spread(draws), 1, rtol=0.02)
+    widths = np.array([0.1, 0.2, 1.0, 1.0], dtype=np.float32)
+    np.testing.assert_allclose(spread(draws * widths), np.sqrt(np.sqrt(0.02)), rtol=0.02)

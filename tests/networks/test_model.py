@@ -14,7 +14,7 @@ import pytest
 from fcinv_core.errors import InputError
 from fcinv_core.files import sha256
 from fcinv_core.networks import Model, load_model
-from fcinv_core.networks.model_folder import PRIOR, WEIGHTS
+from fcinv_core.networks.model_folder import FEATURES, PRIOR, WEIGHTS
 from fcinv_core.prior import prior_from_members
 from fcinv_core.prior_hdf5 import write_prior
 from fcinv_core.qpath import standard_path
@@ -73,11 +73,22 @@ def test_force_constants_out_of_range_are_flagged(model: Model) -> None:
     first = int(model.retained[0])
     mean[first] = model.prior.in_range(np.full(len(mean), 1.6))[first]
     assert model._out_of_range(mean) == (first,)
-    assert f"FC{first}" in model._flags((first,), 0.0)[0]
-    assert "unlike those" in model._flags((), model.largest_misfit + 0.1)[0]
+    none = dict.fromkeys(model.largest, 0.0)
+    assert model._flags((), none) == ()
+    assert f"FC{first}" in model._flags((first,), none)[0]
 
 
-@pytest.mark.parametrize("name", [WEIGHTS, PRIOR])
+@pytest.mark.parametrize(
+    ("sign", "words"),
+    [("misfit", "unlike those"), ("spread", "next to nothing"), ("feature_distance", "no such spectrum")],
+)
+def test_a_sign_beyond_its_threshold_is_flagged_in_one_sentence(model: Model, sign: str, words: str) -> None:
+    none = dict.fromkeys(model.largest, 0.0)
+    (flag,) = model._flags((), {**none, sign: model.largest[sign] + 0.1})
+    assert words in flag
+
+
+@pytest.mark.parametrize("name", [WEIGHTS, PRIOR, FEATURES])
 def test_damaged_files_are_told_by_their_checksum(model_folder: Path, tmp_path: Path, name: str) -> None:
     folder = shutil.copytree(model_folder, tmp_path / "model")
     content = bytearray((folder / name).read_bytes())

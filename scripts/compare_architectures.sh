@@ -1,0 +1,45 @@
+#!/usr/bin/env bash
+# Compare architectures where the paper does: on 10 000 spectra a crystal in which eight force constants vary and the
+# others stay at the reference. A VAE and a ResNet-18 see clean spectra, min-max scaled, as there; a VAE and a flow see
+# simulated measurements. Then `fcinv benchmark noise` over the grid of backgrounds and counts.
+# Usage: bash scripts/compare_architectures.sh [--threads N] [ge] [nb]      (default: both crystals, all cores)
+# Everything is kept in $FCINV_COMPARISON (default: comparison); an interrupted run goes on.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+bash scripts/set_up.sh
+work=${FCINV_COMPARISON:-comparison}
+threads=()
+crystals=()
+while (($#)); do
+    case $1 in
+        --threads) threads=(--threads "$2"); shift 2 ;;
+        ge | nb) crystals+=("$1"); shift ;;
+        *) echo "compare_architectures.sh: no ensemble of '$1' ships; name ge or nb" >&2; exit 2 ;;
+    esac
+done
+((${#crystals[@]})) || crystals=(ge nb)
+precision=()
+if grep -qs -e amx_bf16 -e avx512_bf16 /proc/cpuinfo; then precision=(--half-precision); fi
+
+mkdir -p "$work"
+train() { # NAME OPTION ...: train one model unless it is there
+    local model=$work/${crystal}_$1
+    if [[ ! -f $model/card.json ]]; then
+        .venv/bin/fcinv train "$work/$crystal.h5" --resume "${precision[@]}" "${threads[@]}" "${@:2}" --out "$model" |
+            tee -a "$model.log"
+    fi
+}
+for crystal in "${crystals[@]}"; do
+    ensemble=fcinv_core/data/ensembles/$crystal
+    if [[ ! -f $work/$crystal.h5 ]]; then
+        .venv/bin/fcinv generate "$ensemble/POSCAR" --force-constants "$ensemble" --n 10000 --others reference \
+            --points 101 --out "$work/$crystal.h5"
+    fi
+    train vae_clean --architecture vae --augment none --scaling minmax --epochs 16
+    train vae --architecture vae --epochs 16
+    train flow --architecture flow --epochs 12 --pretrained "$work/${crystal}_vae/weights.safetensors"
+    train resnet_clean --architecture resnet --augment none --scaling minmax --epochs 12
+    models=()
+    for row in vae_clean resnet_clean vae flow; do models+=(--model "$work/${crystal}_$row"); done
+    .venv/bin/fcinv benchmark noise "${models[@]}" --training "$work/$crystal.h5" --out "$work/${crystal}_noise"
+done
