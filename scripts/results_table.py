@@ -3,7 +3,8 @@
     python scripts/results_table.py [--twin FOLDER] [--niobium FOLDER] [--picture FILE.png] [--draws N]
 
 Inverts the virtual experiment that comes with fcinv, all of it and single orientations, with the shipped models: by
-the network alone, by refinement, and by refinement from the prior without a network. The first FOLDER may hold a
+the network alone, by refinement with free amplitudes and with structure factors, along the path and over the
+irreducible zone, and by refinement from the prior without a network. The first FOLDER may hold a
 larger experiment (ge_arcs_twin.nxs, ge_arcs_twin_solid_angle.nxs) and beside it ge_dft with its POSCAR and
 FORCE_CONSTANTS; the second what scripts/niobium_experiment.py wrote. FILE.png is README's picture, of the first
 experiment.
@@ -30,6 +31,7 @@ from fcinv_core.force_constants.pairs import ForceConstants
 from fcinv_core.force_constants.phonopy_files import read_force_constants
 from fcinv_core.inversion.inversion import Inversion, Method
 from fcinv_core.inversion.invert import InversionSettings, invert
+from fcinv_core.inversion.refining import AmplitudeChoice
 from fcinv_core.inversion.truth import compare
 from fcinv_core.networks.model import Model, load_model
 from fcinv_core.plotting import save_figure
@@ -37,20 +39,38 @@ from fcinv_core.qpath import FOLD_POINTS, standard_path
 from fcinv_core.report.figures import spectra
 from fcinv_core.shipped import find_model, virtual_experiment
 
-METHODS: dict[Method, str] = {
-    "network": "network alone",
-    "refine": "network + refinement",
-    "fit": "refinement from the prior",
-}
+
+@dataclass(frozen=True)
+class Answer:
+    """A way to invert: its name, settings, and whether it refines over the irreducible zone."""
+
+    name: str
+    method: Method
+    amplitudes: AmplitudeChoice
+    zone: bool = False
+
+
+NETWORK = Answer("network alone", "network", "auto")
+FREE = Answer("refined, free amplitudes", "refine", "free")
+PRIOR = Answer("the same from the prior", "fit", "free")
+COHERENT = Answer("refined, structure factors", "refine", "coherent")
+ZONE = Answer("the same over the zone", "refine", "coherent", zone=True)
+WHOLE, SINGLE = (NETWORK, FREE, PRIOR, COHERENT, ZONE), (NETWORK, COHERENT)
+#: Divisions of the irreducible zone.
+GRID = 10
 
 
 @dataclass(frozen=True, eq=False)
 class Experiment:
-    """A folded virtual experiment, the model to invert it with, and the force constants that it was made with."""
+    """A virtual experiment along the path and over the zone, a model, and the force constants that made it.
+
+    ``zone`` is None for single orientations.
+    """
 
     name: str
     model: Model
     folded: Folded
+    zone: Folded | None
     truth: ForceConstants
 
 
@@ -72,65 +92,72 @@ def main() -> None:
     print("| Measurement | Answer | rms over the zone, meV | modes in 68 / 95 % band | FCs in 1 / 2 σ | seconds |")
     print("|---|---|---:|---:|---:|---:|")
     for number, experiment in enumerate(experiments):
-        for method, name in METHODS.items():
+        for answer in SINGLE if experiment.zone is None else WHOLE:
             started = time.perf_counter()
-            inversion = invert_with(experiment, method, arguments.draws)
+            inversion = invert_with(experiment, answer, arguments.draws)
             seconds = time.perf_counter() - started
             found = compare(inversion, experiment.truth)
             print(
-                f"| {experiment.name} | {name} | {found.zone_rms:.2f} | {100 * found.bands68:.0f} / "
+                f"| {experiment.name} | {answer.name} | {found.zone_rms:.2f} | {100 * found.bands68:.0f} / "
                 f"{100 * found.bands95:.0f} % | {100 * found.intervals68:.0f} / {100 * found.intervals95:.0f} % "
                 f"| {seconds:.0f} |",
                 flush=True,
             )
-            if number == 0 and method == "refine" and arguments.picture is not None:
+            if number == 0 and answer is FREE and arguments.picture is not None:
                 save_figure(spectra(inversion), arguments.picture)
 
 
-def invert_with(experiment: Experiment, method: Method, draws: int) -> Inversion:
-    """Invert an experiment by one method."""
+def invert_with(experiment: Experiment, answer: Answer, draws: int) -> Inversion:
+    """Invert an experiment in one way."""
+    zone = None
+    if answer.zone and experiment.zone is not None:
+        zone = experiment.zone, select_cells(experiment.zone)[0]
     keep, _ = select_cells(experiment.folded)
-    return invert(experiment.folded, keep, experiment.model, InversionSettings(method=method, n_draws=draws))
+    settings = InversionSettings(method=answer.method, amplitudes=answer.amplitudes, n_draws=draws)
+    return invert(experiment.folded, keep, experiment.model, settings, zone=zone)
+
+
+def folds(events: Path, structure: Path, solid_angles: Path | None = None) -> tuple[Folded, Folded]:
+    """Fold events along the path, and over the irreducible zone."""
+    crystal, source = read_structure(structure), open_events([events])
+    known = None if solid_angles is None else read_solid_angles(solid_angles)
+    settings = FoldSettings(grid=energy_bins(source))
+    return (
+        fold(source, crystal, standard_path(crystal, FOLD_POINTS), settings, solid_angles=known),
+        fold(source, crystal, GRID, settings, solid_angles=known),
+    )
 
 
 def shipped(model: Model) -> list[Experiment]:
     """The virtual experiment that comes with fcinv, and three of its orientations, each alone."""
     folder = virtual_experiment()
-    crystal = read_structure(folder / "POSCAR")
-    source = open_events([folder / "ge_small.nxs"])
-    folded = fold(source, crystal, standard_path(crystal, FOLD_POINTS), FoldSettings(grid=energy_bins(source)))
+    folded, zone = folds(folder / "ge_small.nxs", folder / "POSCAR")
     truth = read_force_constants(folder / "phonopy_params_truth.yaml.xz", model.prior.crystal)
     numbers = [run.number for run in folded.runs]
     few = [numbers[0], numbers[len(numbers) // 2], numbers[-1]]
     return [
-        Experiment(f"shipped, {len(numbers)} orientations", model, folded, truth),
-        *(Experiment(f"shipped, run {number} alone", model, folded.only_runs([number]), truth) for number in few),
+        Experiment(f"shipped, {len(numbers)} orientations", model, folded, zone, truth),
+        *(
+            Experiment(f"shipped, run {number} alone", model, folded.only_runs([number]), None, truth)
+            for number in few
+        ),
     ]
 
 
 def twin(model: Model, folder: Path) -> list[Experiment]:
     """A larger experiment on germanium whose force constants are those of a density functional."""
     known = folder.parent / "ge_dft"
-    crystal = read_structure(known / "POSCAR")
-    source = open_events([folder / "ge_arcs_twin.nxs"])
-    folded = fold(
-        source,
-        crystal,
-        standard_path(crystal, FOLD_POINTS),
-        FoldSettings(grid=energy_bins(source)),
-        solid_angles=read_solid_angles(folder / "ge_arcs_twin_solid_angle.nxs"),
-    )
+    angles = folder / "ge_arcs_twin_solid_angle.nxs"
+    folded, zone = folds(folder / "ge_arcs_twin.nxs", known / "POSCAR", angles)
     truth = read_force_constants(known / "FORCE_CONSTANTS", model.prior.crystal, structure=known / "POSCAR")
-    return [Experiment(f"DFT twin, {len(folded.runs)} orientations", model, folded, truth)]
+    return [Experiment(f"DFT twin, {len(folded.runs)} orientations", model, folded, zone, truth)]
 
 
 def niobium(model: Model, folder: Path) -> list[Experiment]:
     """An experiment on niobium at room temperature whose force constants were measured."""
-    crystal = read_structure(folder / "POSCAR")
-    source = open_events([folder / "events.nxs"])
-    folded = fold(source, crystal, standard_path(crystal, FOLD_POINTS), FoldSettings(grid=energy_bins(source)))
+    folded, zone = folds(folder / "events.nxs", folder / "POSCAR")
     truth = read_force_constants(folder / "phonopy_params_truth.yaml", model.prior.crystal)
-    return [Experiment(f"Nb at 296 K, {len(folded.runs)} orientations", model, folded, truth)]
+    return [Experiment(f"Nb at 296 K, {len(folded.runs)} orientations", model, folded, zone, truth)]
 
 
 if __name__ == "__main__":

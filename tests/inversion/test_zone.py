@@ -1,4 +1,4 @@
-"""A refinement over the irreducible zone: its answer, the fit along the path that goes with it, and what is refused."""
+"""A refinement over the irreducible zone: its answer, the fit along the path with it, and what is refused."""
 
 from __future__ import annotations
 
