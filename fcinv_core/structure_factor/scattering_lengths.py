@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,8 @@ from fcinv_core.errors import InputError
 #: Beyond this ratio of imaginary to real part an element absorbs through a resonance near thermal energies, and
 #: its scattering length depends on the neutron's energy (Cd, Sm, Eu, Gd ...).
 _RESONANCE = 0.1
+#: The table is loaded at the first look at it: a second thread would see half of it.
+_LOOKING = threading.Lock()
 #: 1 fm² in barn.
 _SQUARE_FM_TO_BARN = 0.01
 
@@ -63,7 +66,8 @@ def natural_scattering_lengths(crystal: Crystal) -> ScatteringLengths:
 
 
 def _element(symbol: str) -> tuple[float, float]:
-    neutron = getattr(periodictable.elements.symbol(symbol), "neutron", None)
+    with _LOOKING:
+        neutron = getattr(periodictable.elements.symbol(symbol), "neutron", None)
     if neutron is None or neutron.b_c is None or neutron.incoherent is None:
         raise InputError(
             f"{symbol} has no neutron scattering length", "the tables hold none", "give the values yourself"

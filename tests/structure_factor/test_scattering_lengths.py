@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 from importlib.resources import files
 
@@ -62,3 +64,21 @@ def test_a_resonant_absorber_is_refused(symbol: str) -> None:
 def test_an_element_without_values_is_refused() -> None:
     with pytest.raises(InputError, match="no neutron scattering length"):
         of("Po")
+
+
+def test_threads_that_look_for_the_first_time_together_find_the_table() -> None:
+    # A fresh process: this one has looked already.
+    together = """
+import sys, threading
+from concurrent.futures import ThreadPoolExecutor
+from fcinv_core.structure_factor.scattering_lengths import _element
+sys.setswitchinterval(1e-6)
+begin = threading.Barrier(8)
+def look(_):
+    begin.wait()
+    return _element("Ge")
+with ThreadPoolExecutor(8) as pool:
+    print(set(pool.map(look, range(8))))
+"""
+    done = subprocess.run([sys.executable, "-c", together], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "{(8.185, 0.18)}"
