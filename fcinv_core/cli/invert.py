@@ -53,7 +53,7 @@ def add_parser(subparsers: Any) -> None:
         type=Path,
         metavar="ZONE.nxs",
         help="the same measurement folded with --grid: the refinement uses it in place of the path, and with it "
-        "all counts; with --refine coherent the most precise answer there is",
+        "all counts; best with --refine coherent",
     )
     add_method_options(parser)
     parts = parser.add_argument_group("about single orientations")

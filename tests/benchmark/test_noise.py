@@ -105,6 +105,7 @@ def test_a_model_of_another_crystal_or_two_of_one_name_are_refused(
         enter([model_folder, tmp_path / model_folder.name], training)
 
 
+@pytest.mark.slow
 def test_the_command_writes_numbers_table_and_pictures(
     training: TrainingSet,
     model_folder: Path,

@@ -66,6 +66,7 @@ def check_same(one: Path, other: Path) -> None:
         assert together == pytest.approx(alone, abs=2e-5)
 
 
+@pytest.mark.slow
 def test_two_processes_have_the_losses_of_one_and_one_of_them_writes(tmp_path: Path) -> None:
     prior = prior_from_members(aluminium_ensemble())
     path, found = standard_path(prior.crystal, 31), sensitivity(prior, standard_path(prior.crystal, 31))
