@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from fcinv_core.benchmark.bootstrap import interval, resampled, weights_of
 from fcinv_core.benchmark.entrants import Entrant
 from fcinv_core.benchmark.grid import CELLS, PEAK_COUNTS
-from fcinv_core.benchmark.spectra import Spectra
+from fcinv_core.benchmark.spectra import Spectra, drawn_prior
 from fcinv_core.crystal import FloatArray, IntArray
 from fcinv_core.networks.calibration import Answers, scores
 from fcinv_core.networks.evaluation import dispersion_errors
@@ -19,8 +19,6 @@ from fcinv_core.refinement.limit import bound
 
 #: Spectra whose bound is averaged.
 _BOUNDED = 6
-#: Standard deviation that stands for zero: force constants that were held fixed, eV/Å².
-_HELD = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,8 +130,7 @@ def score_grid(
 def bounds(spectra: Spectra, say: Callable[[str], None]) -> tuple[Bound, ...]:
     """Return the bound of each cell, for one who knows mean and variance of the training set beforehand."""
     training = spectra.training
-    every = training.force_constants()
-    prior = replace(training.prior, mean=every.mean(axis=0), sigma=np.maximum(every.std(axis=0), _HELD))
+    prior = drawn_prior(training)
     variance = spectra.values[:, training.retained].var(axis=0)
     found = []
     for cell, level in enumerate(CELLS):

@@ -13,9 +13,8 @@ import numpy as np
 from scipy.special import ndtri
 
 from fcinv_core.benchmark.grid import CELLS, choose_samples
-from fcinv_core.benchmark.spectra import Spectra
+from fcinv_core.benchmark.spectra import KNOWN, Spectra, drawn_prior
 from fcinv_core.crystal import FloatArray
-from fcinv_core.networks.batches import TRAINING
 from fcinv_core.networks.model import Model, load_model
 from fcinv_core.prior import Prior
 from fcinv_core.refinement.limit import NoiseLevel, bound
@@ -31,8 +30,6 @@ from fcinv_core.work_units import MapUnits, map_in_process
 STARTS = 12
 #: Probabilities that intervals should hold.
 LEVELS = (0.5, 0.68, 0.95)
-#: Standard deviation that stands for none, eV/Å².
-_KNOWN = 1e-6
 #: Two maxima farther apart than this, in standard deviations of the posterior, are two.
 _SAME_MAXIMUM = 1.0
 
@@ -115,18 +112,6 @@ class Limit:
         return np.asarray(np.abs(self.error) < ndtri((1 + level) / 2) * self.sigma)
 
 
-def drawn_prior(training: TrainingSet) -> Prior:
-    """Return the prior whose mean and standard deviations are those of the training part of a training set.
-
-    Retained force constants are uniform there and the unstable sets are left out; a fit that took another Gaussian
-    could not be compared with a bound, which counts the prior as knowledge. Force constants that were held at the
-    reference are known.
-    """
-    values = training.force_constants(np.flatnonzero(training.split == TRAINING))
-    sigma = np.maximum(values.std(axis=0, ddof=1), _KNOWN)
-    return training.prior.about(values.mean(axis=0), sigma, "mean of the training set")
-
-
 def benchmark_limit(
     training: TrainingSet,
     model: Path,
@@ -201,7 +186,7 @@ def refine_one(setup: Setup, unit: tuple[int, int]) -> Outcome:
     )
     settings = RefineSettings(model="unit", max_starts=STARTS, far=False, n_draws=0)
     # A network draws what it was not taught from its own prior; here that may be known.
-    starts = np.where(prior.sigma > _KNOWN, answer.draws, prior.mean)
+    starts = np.where(prior.sigma > KNOWN, answer.draws, prior.mean)
     found = refine(data, prior, starts, settings)
     seconds = time.process_time() - begin
     nearest = nearest_maximum(data, prior, values, level).parameters[: len(values)]

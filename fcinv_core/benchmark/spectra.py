@@ -11,12 +11,16 @@ from fcinv_core.benchmark.grid import CELLS, noise_source
 from fcinv_core.crystal import FloatArray, IntArray
 from fcinv_core.dynamics import BornVonKarman
 from fcinv_core.networks.augmentation import MeasurementRanges, Spectrometer
+from fcinv_core.networks.batches import TRAINING
+from fcinv_core.prior import Prior
 from fcinv_core.refinement.limit import noisy_spectrum
 from fcinv_core.refinement.measurement import Measurement
 from fcinv_core.training_set import TrainingSet
 
 #: Counts and exposure, shape (n_q, n_bins) each.
 Measured = tuple[FloatArray, FloatArray]
+#: Standard deviation that stands for none: of force constants that were held fixed, eV/Å².
+KNOWN = 1e-6
 #: Attempts to draw a measurement that covers anything above the elastic line.
 _ATTEMPTS = 100
 
@@ -93,6 +97,18 @@ class Spectra:
             measure(spectrometer, energies, elastic, [self.seed, int(number)])
             for number, energies in zip(self.numbers, self.energies, strict=True)
         ]
+
+
+def drawn_prior(training: TrainingSet) -> Prior:
+    """Return the prior whose mean and standard deviations are those of the training part of a training set.
+
+    Retained force constants are uniform there and the unstable sets are left out; a fit that took another Gaussian
+    could not be compared with a bound, which counts the prior as knowledge. Force constants that were held at the
+    reference are known.
+    """
+    values = training.force_constants(np.flatnonzero(training.split == TRAINING))
+    sigma = np.maximum(values.std(axis=0, ddof=1), KNOWN)
+    return training.prior.about(values.mean(axis=0), sigma, "mean of the training set")
 
 
 def measure(spectrometer: Spectrometer, energies: FloatArray, elastic: float, seed: list[int]) -> Measured:

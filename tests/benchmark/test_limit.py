@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from fcinv_core.benchmark.grid import CELLS, MIDDLE
-from fcinv_core.benchmark.limit import Limit, Setup, drawn_prior, nearest_maximum, refine_one
+from fcinv_core.benchmark.limit import Limit, Setup, nearest_maximum, refine_one
 from fcinv_core.benchmark.limit_files import LEVELS, limit_content, ratios, write_limit
-from fcinv_core.benchmark.spectra import Spectra
+from fcinv_core.benchmark.spectra import Spectra, drawn_prior
 from fcinv_core.refinement.limit import bound
 from fcinv_core.training_set import TrainingSet
 
