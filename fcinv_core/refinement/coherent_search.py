@@ -21,11 +21,8 @@ from fcinv_core.refinement.noise import Noise
 from fcinv_core.refinement.posterior import posterior_of
 from fcinv_core.refinement.refined import Fit, Refined
 from fcinv_core.refinement.scoring import GaussianPrior, Maximum, maximise
-from fcinv_core.refinement.settings import RefineSettings
+from fcinv_core.refinement.settings import FAR_SCALES, RefineSettings
 from fcinv_core.structure_factor.scattering_lengths import natural_scattering_lengths
-
-#: Factors that are tried on every start: force fields are soft together.
-_SCALES = np.array([0.8, 0.9, 1.0, 1.1, 1.25, 1.4, 1.6, 1.8, 2.0])
 
 
 class _Round(NamedTuple):
@@ -179,7 +176,7 @@ def _search(
 ) -> list[tuple[FloatArray, FloatArray]]:
     """Compare all starts and follow the best with narrower and narrower lines; (start, parameters), best first."""
     gaussian, n = narrowed(prior, model.prior_of(prior), _FIRST_SHARE), prior.n_force_constants
-    rounds, scales = (_ROUNDS, _SCALES) if settings.far else (_ROUNDS[-1:], np.ones(1))
+    rounds, scales = (_ROUNDS, FAR_SCALES) if settings.far else (_ROUNDS[-1:], np.ones(1))
     model.noise = Noise(model.measurement, rounds[0].per_look)
     candidates = []
     for start in starts:

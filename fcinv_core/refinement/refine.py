@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -18,11 +18,9 @@ from fcinv_core.refinement.noise import Noise
 from fcinv_core.refinement.posterior import overdispersion_of, posterior_of
 from fcinv_core.refinement.refined import Fit, Refined
 from fcinv_core.refinement.scoring import GaussianPrior, Maximum, Model, maximise
-from fcinv_core.refinement.settings import RefineSettings
+from fcinv_core.refinement.settings import FAR_SCALES, RefineSettings
 from fcinv_core.refinement.unit import UnitModel
 
-#: Factors that are tried on every start: force fields are soft together.
-_SCALES = np.array([0.8, 0.9, 1.0, 1.1, 1.25, 1.4, 1.6, 1.8, 2.0])
 #: Rounds from coarse to fine: width that is added to lines as a share of the highest mode of the prior's mean,
 #: steps, starts that go on. The first is about what a scale between those that are tried leaves.
 _ROUNDS = ((0.0734, 12, 4), (0.0367, 10, 3), (0.0184, 10, 3), (0.00734, 10, 2))
@@ -95,10 +93,9 @@ def _refined(
         UnitModel(measurement, prior) if settings.model == "unit" else FreeModel(measurement.merged(), prior)
     )
     highest = float(mode_energies(prior.reference, measurement.q, measurement.directions).max())
-    fits = _from_coarse_to_fine(model, model.prior_of(prior), starts, highest, settings, between)
-    best = fits[0][1]
     gaussian = model.prior_of(prior)
-    best = _with_least_excess(model, gaussian, best, between)
+    fits = _from_coarse_to_fine(model, gaussian, starts, highest, settings, between)
+    best = _with_least_excess(model, gaussian, fits[0][1], between)
     return posterior_of(
         model,
         gaussian,
@@ -130,7 +127,7 @@ def _from_coarse_to_fine(
         return _from_blurred_to_sharp(model, prior, starts, settings, between)
     n = starts.shape[1]
     rounds = [(share * highest, steps, survivors) for share, steps, survivors in _ROUNDS] if settings.far else []
-    scales = _SCALES if settings.far else np.ones(1)
+    scales = FAR_SCALES if settings.far else np.ones(1)
     model.noise = Noise(model.measurement, _PER_LOOK[0])
     candidates = []
     for start in _distinct(starts, prior.sigma[:n], settings.max_starts):
@@ -140,25 +137,8 @@ def _from_coarse_to_fine(
             candidates.append((model.loss(parameters, rounds[0][0] if rounds else 0.0), start, parameters))
     candidates.sort(key=lambda candidate: candidate[0])
     running = [(start, parameters) for _, start, parameters in candidates[: settings.max_starts]]
-    for width, steps, survivors in rounds:
-        ends = [
-            (
-                start,
-                maximise(
-                    model, prior, parameters, broadening=width, tolerance=0.3, max_steps=steps, between=between
-                ),
-            )
-            for start, parameters in running
-        ]
-        ends.sort(key=lambda end: end[1].objective)
-        running = [(start, end.parameters) for start, end in ends[:survivors]]
-    final = [
-        (start, maximise(model, prior, parameters, tolerance=0.1, between=between)) for start, parameters in running
-    ]
-    final.sort(key=lambda end: end[1].objective)
-    if settings.far:
-        final[0] = (final[0][0], _shaken(model, prior, final[0][1], rounds[-1][0], between))
-    return final
+    running = _followed([(model, *one) for one in rounds], prior, running, between)
+    return _finished(model, prior, running, rounds[-1][0] if rounds else None, between)
 
 
 def _from_blurred_to_sharp(
@@ -175,34 +155,56 @@ def _from_blurred_to_sharp(
     """
     n, fwhm = starts.shape[1], model.measurement.resolution.elastic_fwhm
     rounds = [
-        (share * fwhm, model.blurred(share * fwhm, error), steps, survivors)
+        (model.blurred(share * fwhm, error), share * fwhm, steps, survivors)
         for share, error, steps, survivors in _BLURRED_ROUNDS[0 if settings.far else 1 :]
     ]
     running = [(start, start) for start in _distinct(starts, prior.sigma[:n], settings.max_starts)]
     if settings.far:
-        width, blurred = rounds[0][:2]
-        scaled = [(start, scale * start) for start, _ in running for scale in _SCALES]
+        blurred, width = rounds[0][:2]
+        scaled = [(start, scale * start) for start, _ in running for scale in FAR_SCALES]
         scaled.sort(key=lambda pair: blurred.loss(np.append(pair[1], prior.mean[n:]), width))
         running = scaled[: settings.max_starts]
     running = [(start, np.append(values, prior.mean[n:])) for start, values in running]
-    for width, blurred, steps, survivors in rounds:
+    running = _followed(rounds, prior, running, between)
+    return _finished(model, prior, running, rounds[-1][1] if settings.far else None, between)
+
+
+def _followed(
+    rounds: Sequence[tuple[Model, float, int, int]],
+    prior: GaussianPrior,
+    running: list[tuple[FloatArray, FloatArray]],
+    between: Callable[[], None],
+) -> list[tuple[FloatArray, FloatArray]]:
+    """Follow (start, parameters) through rounds of a model, the width of its lines, steps, and those that go on."""
+    for model, width, steps, survivors in rounds:
         ends = [
             (
                 start,
                 maximise(
-                    blurred, prior, parameters, broadening=width, tolerance=0.3, max_steps=steps, between=between
+                    model, prior, parameters, broadening=width, tolerance=0.3, max_steps=steps, between=between
                 ),
             )
             for start, parameters in running
         ]
         ends.sort(key=lambda end: end[1].objective)
         running = [(start, end.parameters) for start, end in ends[:survivors]]
+    return running
+
+
+def _finished(
+    model: Model,
+    prior: GaussianPrior,
+    running: list[tuple[FloatArray, FloatArray]],
+    shake: float | None,
+    between: Callable[[], None],
+) -> list[tuple[FloatArray, Maximum]]:
+    """Follow (start, parameters) to the end, best first; the best is shaken with lines that much wider."""
     final = [
         (start, maximise(model, prior, parameters, tolerance=0.1, between=between)) for start, parameters in running
     ]
     final.sort(key=lambda end: end[1].objective)
-    if settings.far:
-        final[0] = (final[0][0], _shaken(model, prior, final[0][1], rounds[-1][0], between))
+    if shake is not None:
+        final[0] = (final[0][0], _shaken(model, prior, final[0][1], shake, between))
     return final
 
 

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from fcinv_core.refinement.refined import AmplitudeModel
 from fcinv_core.structure_factor.scattering_lengths import ScatteringLengths
+
+#: Factors that are tried on every start that may be far off: force fields are soft together.
+FAR_SCALES = np.array([0.8, 0.9, 1.0, 1.1, 1.25, 1.4, 1.6, 1.8, 2.0])
 
 
 @dataclass(frozen=True, eq=False)
