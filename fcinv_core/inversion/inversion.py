@@ -160,7 +160,7 @@ class Inversion:
     def decided_share(self) -> FloatArray:
         """Share of the prior variance of each force constant that is gone, shape (n,), 0 to 1.
 
-        Of the prior that the refinement took, which may be narrower (`fcinv_core.refinement.sparse`).
+        Of the prior that the refinement took, which may be narrower (`fcinv_core.refinement.coherent_search`).
         """
         before = self.prior.sigma if self.refined is None else self.refined.prior_sigma
         return np.asarray(1 - np.clip(self.sigma**2 / before**2, 0, 1))

@@ -122,8 +122,7 @@ def invert(
         raise InputError(f"{chosen.n_draws} draws", "an uncertainty needs at least two", "ask for some hundreds")
     prior = model.prior
     strain = strain_between(folded.bins.crystal, prior.crystal)
-    if chosen.window is not None:
-        keep = keep & folded.grid_bins(0.0, chosen.window)[folded.cells.energy]
+    keep = _in_window(folded, keep, chosen)
     check_measurement(folded, keep)
     if zone is not None:
         if chosen.method == "network":
@@ -148,8 +147,10 @@ def invert(
     if chosen.method != "network":
         say(f"refining {prior.n_force_constants} force constants")
         answered = None if network is None else network.answer
-        along_path = _data(folded, keep, chosen)
-        data = along_path if zone is None else _data(*zone, chosen)
+        along_path = refinable(folded, keep, chosen)
+        data = along_path
+        if zone is not None:
+            data = refinable(zone[0], _in_window(*zone, chosen), chosen)
         asked = RefineSettings(n_draws=chosen.n_draws, seed=chosen.seed)
         refined = refine_measurement(data, prior, answered, chosen.amplitudes, asked, between, starts)
         if zone is not None:
@@ -204,10 +205,8 @@ def expected_resolution(folded: Folded, instrument: str = "") -> Resolution:
     return Resolution((_WIDTH * incident, -_WIDTH * _FALL))
 
 
-def _data(folded: Folded, keep: BoolArray, settings: InversionSettings) -> Measurement:
-    """Take what is refined from a folded measurement."""
-    if settings.window is not None:
-        keep = keep & folded.grid_bins(0.0, settings.window)[folded.cells.energy]
+def refinable(folded: Folded, keep: BoolArray, settings: InversionSettings) -> Measurement:
+    """Return what a refinement fits of a folded measurement; ``keep`` holds the window already."""
     return data_of_folded(
         folded,
         keep,
@@ -215,6 +214,13 @@ def _data(folded: Folded, keep: BoolArray, settings: InversionSettings) -> Measu
         elastic_cut=settings.elastic_cut,
         temperature=settings.temperature,
     )
+
+
+def _in_window(folded: Folded, keep: BoolArray, settings: InversionSettings) -> BoolArray:
+    """Leave out cells beyond the energies that take part."""
+    if settings.window is None:
+        return keep
+    return np.asarray(keep & folded.grid_bins(0.0, settings.window)[folded.cells.energy])
 
 
 def _answer(

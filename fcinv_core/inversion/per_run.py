@@ -19,13 +19,12 @@ from fcinv_core.dynamics import BornVonKarman
 from fcinv_core.errors import InputError
 from fcinv_core.folding.folded import BoolArray, Folded
 from fcinv_core.inversion.inversion import Inversion
+from fcinv_core.inversion.invert import InversionSettings, refinable
 from fcinv_core.inversion.refining import refine_measurement
-from fcinv_core.refinement.measurement import data_of_folded
 from fcinv_core.refinement.settings import RefineSettings
 from fcinv_core.work_units import unit_map
 
 if TYPE_CHECKING:
-    from fcinv_core.inversion.invert import InversionSettings
     from fcinv_core.networks.model import Model
 
 #: Spacing of the mesh on which dispersions are compared, 1/Å.
@@ -213,8 +212,6 @@ def _in_threads(
 
 def _answer(shared: _Shared, numbers: tuple[int, ...], between: Callable[[], None] = lambda: None) -> PartialAnswer:
     """Invert some of the runs; what ``between`` raises ends it."""
-    from fcinv_core.inversion.invert import expected_resolution
-
     folded, settings, prior = shared.folded.only_runs(numbers), shared.settings, shared.model.prior
     cells = folded.cells
     keep = (cells.exposure > 0) & np.isin(cells.cell, shared.kept)
@@ -230,13 +227,7 @@ def _answer(shared: _Shared, numbers: tuple[int, ...], between: Callable[[], Non
             values, covariance = network.draws.mean(axis=0), np.cov(network.draws, rowvar=False)
             name = "network"
         else:
-            data = data_of_folded(
-                folded,
-                keep,
-                expected_resolution(folded) if settings.resolution is None else settings.resolution,
-                elastic_cut=settings.elastic_cut,
-                temperature=settings.temperature,
-            )
+            data = refinable(folded, keep, settings)
             counts = float(data.counts.sum())
             asked = RefineSettings(n_draws=_DRAWS, reweight=False, seed=settings.seed)
             refined = refine_measurement(data, prior, network, settings.amplitudes, asked, between)
