@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fcinv_core.cli.terminal import tell
 from fcinv_core.errors import InputError
 
 if TYPE_CHECKING:
@@ -140,11 +140,11 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.zone is not None:
         zone = read_folded(arguments.zone)
         provenance["zone"] = f"{arguments.zone.name}, sha256 {sha256(arguments.zone)}"
-    inversion = invert(folded, keep, model, settings, provenance=provenance, zone=zone, say=_say)
+    inversion = invert(folded, keep, model, settings, provenance=provenance, zone=zone, say=tell)
     per_run = None
     if arguments.per_run:
         threads = arguments.threads or os.cpu_count() or 1
-        per_run = invert_per_run(inversion, model, settings, threads=threads, dask=arguments.dask, say=_say)
+        per_run = invert_per_run(inversion, model, settings, threads=threads, dask=arguments.dask, say=tell)
     write_result(inversion, arguments.out, per_run=per_run)
     print(summary(inversion))
     print(f"written to {arguments.out}: open {arguments.out / 'report.html'} in a browser")
@@ -210,8 +210,3 @@ def _resolution(arguments: argparse.Namespace, folded: Folded) -> Resolution | N
     if arguments.instrument is None:
         return resolution(arguments)
     return expected_resolution(folded, arguments.instrument)
-
-
-def _say(sentence: str) -> None:
-    if sys.stderr.isatty():
-        print(f"  {sentence}", file=sys.stderr, flush=True)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fcinv_core.cli.terminal import tell
 from fcinv_core.errors import InputError
 
 if TYPE_CHECKING:
@@ -89,9 +89,9 @@ def run(arguments: argparse.Namespace) -> int:
             raise InputError(
                 f"two folded files are called {path.stem!r}", "results go by these names", "rename one"
             )
-        _say(f"reading {path}")
+        tell(f"reading {path}")
         folded.append(folded_images(model, *read_folded(path), path.stem))
-    study = study_latent_space(model, training, folded, n=arguments.samples, seed=arguments.seed, say=_say)
+    study = study_latent_space(model, training, folded, n=arguments.samples, seed=arguments.seed, say=tell)
     provenance = {
         "command": arguments.command_line,
         "model": describe_model(folder),
@@ -131,8 +131,3 @@ def summary(study: LatentStudy) -> str:
         for name, place in places.items()
     ]
     return "\n".join(lines)
-
-
-def _say(sentence: str) -> None:
-    if sys.stderr.isatty():
-        print(f"  {sentence}", file=sys.stderr, flush=True)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fcinv_core.cli.terminal import tell
 from fcinv_core.errors import InputError
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ def run(arguments: argparse.Namespace) -> int:
         points=arguments.points,
     )
     resolutions = [(energy, resolution(instrument, energy, arguments.elastic_fwhm)) for energy in energies]
-    plan = make_plan(knowledge, geometry, resolutions, wanted, settings, say=_say)
+    plan = make_plan(knowledge, geometry, resolutions, wanted, settings, say=tell)
     write_plan(plan, arguments.out, {"command": arguments.command_line})
     print(summary(plan))
     print(f"written to {arguments.out}: plan.json, plan.png")
@@ -227,8 +227,3 @@ def _geometry(arguments: argparse.Namespace, knowledge: Knowledge) -> tuple[Geom
         arguments.bank_angle,
     )
     return geometry, arguments.ei
-
-
-def _say(sentence: str) -> None:
-    if sys.stderr.isatty():
-        print(f"  {sentence}", file=sys.stderr, flush=True)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fcinv_core.cli.terminal import tell
 from fcinv_core.errors import InputError
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def run(arguments: argparse.Namespace) -> int:
     _check(arguments)
     folder = find_model(arguments.model)
     parts = [_part(arguments, k, folder) for k in range(len(arguments.folded))]
-    series = invert_series(parts, load_model(folder), arguments.unit, say=_say)
+    series = invert_series(parts, load_model(folder), arguments.unit, say=tell)
     write_series(series, arguments.out, {"command": arguments.command_line})
     print(summary(series))
     print(f"written to {arguments.out}: {TABLE}, {CONTENT}, {PICTURE} and a folder for each measurement")
@@ -125,8 +125,3 @@ def _part(arguments: argparse.Namespace, k: int, model_folder: Path) -> SeriesPa
         settings=inversion_settings(arguments, folded),
         provenance=inversion_provenance(arguments, path, folded, model_folder),
     )
-
-
-def _say(sentence: str) -> None:
-    if sys.stderr.isatty():
-        print(f"  {sentence}", file=sys.stderr, flush=True)

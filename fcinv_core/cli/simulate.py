@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from fcinv_core.cli.options import (
     resolution,
     supercell,
 )
+from fcinv_core.cli.terminal import tell
 
 DESCRIPTION = """\
 Compute the phonon dispersion of a set of force constants along a path through the Brillouin zone, and the
@@ -80,7 +80,7 @@ def run(arguments: argparse.Namespace) -> int:
         born=arguments.born,
     )
     path = chosen_path(crystal, arguments.path, arguments.points)
-    _show(f"{path.n_points} q-points, {3 * crystal.n_sites} branches")
+    tell(f"{path.n_points} q-points, {3 * crystal.n_sites} branches")
     simulation = simulate(
         force_constants,
         path,
@@ -93,13 +93,8 @@ def run(arguments: argparse.Namespace) -> int:
         "command": arguments.command_line,
         "files_sha256": {file.name: sha256(file) for file in read},
     }
-    _show("writing files")
+    tell("writing files")
     files = write_simulation(simulation, arguments.out, provenance)
     print(summarise(simulation))
     print(f"written to {arguments.out}: {', '.join(file.name for file in files)}")
     return 0
-
-
-def _show(line: str) -> None:
-    if sys.stderr.isatty():
-        print(f"  {line}", file=sys.stderr, flush=True)

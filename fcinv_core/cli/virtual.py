@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fcinv_core.cli.options import add_force_constant_options, supercell
+from fcinv_core.cli.terminal import tell
 from fcinv_core.errors import InputError
 
 if TYPE_CHECKING:
@@ -123,7 +124,7 @@ def run(arguments: argparse.Namespace) -> int:
     from fcinv_core.virtual_experiment import write_experiment
 
     experiment = _planned(arguments)
-    _show(f"{len(experiment.runs)} runs, {len(experiment.detectors.ids)} pixels, {experiment.n_reachable} bins")
+    tell(f"{len(experiment.runs)} runs, {len(experiment.detectors.ids)} pixels, {experiment.n_reachable} bins")
     read = [arguments.structure, arguments.force_constants, *([arguments.born] if arguments.born else [])]
     provenance = {
         "virtual_experiment": json.dumps(
@@ -204,7 +205,7 @@ def _planned(arguments: argparse.Namespace) -> VirtualExperiment:
         true_events=arguments.event_mode,
         seed=arguments.seed,
     )
-    _show("counting in a few runs")
+    tell("counting in a few runs")
     return scaled_to(planned, arguments.counts, arguments.background)
 
 
@@ -224,11 +225,6 @@ def _three(text: str, option: str, form: str) -> tuple[float, float, float]:
     except ValueError as error:
         raise InputError(f"{option} {text} cannot be read", f"{form} was expected", "give three numbers") from error
     return one, two, three
-
-
-def _show(line: str) -> None:
-    if sys.stderr.isatty():
-        print(f"  {line}", file=sys.stderr, flush=True)
 
 
 def _progress() -> Callable[[int, int], None] | None:
