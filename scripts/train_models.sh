@@ -6,19 +6,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 bash scripts/set_up.sh
 work=${FCINV_TRAINING:-training}
-threads=()
-crystals=()
-while (($#)); do
-    case $1 in
-        --threads) threads=(--threads "$2"); shift 2 ;;
-        ge | nb) crystals+=("$1"); shift ;;
-        *) echo "train_models.sh: no ensemble of '$1' ships; name ge or nb" >&2; exit 2 ;;
-    esac
-done
-((${#crystals[@]})) || crystals=(ge nb)
-# Processors with units for bfloat16 train twice as fast in it.
-precision=()
-if grep -qs -e amx_bf16 -e avx512_bf16 /proc/cpuinfo; then precision=(--half-precision); fi
+source scripts/training_options.sh
 
 mkdir -p "$work"
 for crystal in "${crystals[@]}"; do
