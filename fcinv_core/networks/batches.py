@@ -45,9 +45,9 @@ class Standardisation:
     @classmethod
     def of(cls, values: FloatArray) -> Standardisation:
         """Take the force constants that vary among samples (m, n) in FC order, eV/Å²."""
-        deviation = values.std(axis=0)
-        targets = np.flatnonzero(deviation > 0)
-        return cls(targets, values.mean(axis=0)[targets], deviation[targets])
+        # Not where the deviation is positive: that of equal numbers is rounding noise.
+        targets = np.flatnonzero(np.ptp(values, axis=0) > 0)
+        return cls(targets, values[:, targets].mean(axis=0), values[:, targets].std(axis=0))
 
     def apply(self, values: FloatArray) -> FloatArray32:
         """Return targets, shape (..., k), of force constants (..., n) in FC order."""
