@@ -77,11 +77,10 @@ class BornVonKarman:
             Shape (n_q, 3): direction from which Γ of a polar crystal is approached.
         """
         chosen = np.arange(parametrisation.n_parameters) if select is None else np.asarray(select)
-        derivatives = parametrisation.dynamical_matrices(q, chosen)
         return cls(
             q=np.asarray(q, dtype=float),
             reference=reference.dynamical_matrices(q, directions),
-            derivatives=np.ascontiguousarray(np.moveaxis(derivatives, -1, 0)),
+            derivatives=parametrisation.dynamical_matrices(q, chosen),
             reference_values=np.asarray(values)[chosen],
             real_basis=real_basis(reference.crystal, np.asarray(q, dtype=float)),
         )
@@ -151,16 +150,26 @@ class BornVonKarman:
             list(pool.map(run, range(0, len(batch), size)))
         return energies[0] if np.ndim(values) == 1 else energies
 
-    def _eigenvalues(self, batch: FloatArray) -> FloatArray:
+    def _solvable(self, batch: FloatArray) -> ComplexArray | FloatArray:
+        """Matrices of a batch (n, k), real where that can be: shape (n, n_q, m, m)."""
         coefficients, is_real = self._coefficients
         flat = np.column_stack([np.ones(len(batch)), batch - self.reference_values]) @ coefficients
-        matrices = (flat if is_real else flat.view(complex)).reshape(len(batch), *self.reference.shape)
-        return np.asarray(np.linalg.eigvalsh(matrices), dtype=float)
+        return (flat if is_real else flat.view(complex)).reshape(len(batch), *self.reference.shape)
+
+    def _eigenvalues(self, batch: FloatArray) -> FloatArray:
+        return np.asarray(np.linalg.eigvalsh(self._solvable(batch)), dtype=float)
 
     def modes(self, values: FloatArray) -> tuple[FloatArray, ComplexArray]:
-        """Return energies (n_q, m), meV, and eigenvectors (n_q, m, m) in columns, of one set (k,)."""
-        eigenvalues, vectors = np.linalg.eigh(self.matrices(values))
-        return to_energies(np.asarray(eigenvalues, dtype=float)), vectors
+        """Return energies, meV, and eigenvectors in columns of one set (k,) or a batch (n, k).
+
+        Shapes (n_q, m) and (n_q, m, m), or (n, n_q, m) and (n, n_q, m, m).
+        """
+        eigenvalues, vectors = np.linalg.eigh(self._solvable(np.atleast_2d(values)))
+        if not np.iscomplexobj(vectors):
+            assert self.real_basis is not None  # in which they are real
+            vectors = self.real_basis @ vectors
+        energies = to_energies(np.asarray(eigenvalues, dtype=float))
+        return (energies[0], vectors[0]) if np.ndim(values) == 1 else (energies, vectors)
 
     def energy_derivatives(self, values: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return energies (n_q, m), meV, and their derivatives (n_q, m, k), meV per eV/Å², of one set (k,).

@@ -33,6 +33,8 @@ from fcinv_core.structure_factor.modes import MeshModes, Modes
 
 #: Spacing of the mesh, 1/Å, unless its coefficients would take more memory than this, bytes.
 _SPACING, _MEMORY = 0.12, 400_000_000
+#: Sets that are solved in one go.
+_TOGETHER = 16
 #: Broadening of the density of states (FWHM) and its bins, as shares of the highest energy.
 _DOS_FWHM, _DOS_BINS = 0.015, 200
 #: Temperatures of the heat capacity, K, as far as the mesh resolves the modes that matter there.
@@ -192,11 +194,11 @@ def _on_mesh(
 ) -> tuple[FloatArray, FloatArray]:
     """Energies (d, n_q, m), meV, and isotropic mean-square displacements (d, s), Å², of each set."""
     energies, displacements = [], []
-    for values in sets:
+    for start in range(0, len(sets), _TOGETHER):
         between()
-        found = Modes(*dynamics.modes(values))
-        energies.append(found.energies)
-        displacements.append(displacements_of(MeshModes(crystal, weights, found), temperature).isotropic)
+        for found in map(Modes, *dynamics.modes(sets[start : start + _TOGETHER])):
+            energies.append(found.energies)
+            displacements.append(displacements_of(MeshModes(crystal, weights, found), temperature).isotropic)
     return np.array(energies), np.array(displacements)
 
 

@@ -29,9 +29,9 @@ def density_of_states(energies: FloatArray, weights: FloatArray, grid: SpectralG
     fwhm
         Full width at half maximum of the broadening, meV.
     """
-    shares = np.repeat(weights, energies.shape[2])
-    resolution = Resolution((fwhm,))
-    return np.array([render(one.ravel(), grid, resolution, shares) for one in energies], dtype=float)
+    flat = energies.reshape(len(energies), -1)
+    shares = np.broadcast_to(np.repeat(weights, energies.shape[2]), flat.shape)
+    return np.asarray(render(flat, grid, Resolution((fwhm,)), shares), dtype=float)
 
 
 def heat_capacity(

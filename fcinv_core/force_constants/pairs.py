@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
+from scipy.sparse import coo_array, csr_array
 
 from fcinv_core.crystal import Crystal, FloatArray, IntArray
 from fcinv_core.force_constants.non_analytic import NonAnalyticTerm
@@ -73,12 +73,11 @@ class ForceConstants:
         -------
         Shape (n, 3 s, 3 s) for s sites, eV/Å²/amu.
         """
-        matrices = fourier_sum(
-            q, self.crystal, self.first, self.second, self.cells, self.tensors.reshape(-1, 9, 1)
-        )[..., 0]
+        tensors = coo_array(self.tensors.reshape(-1, 1))
+        matrices = fourier_sum(q, self.crystal, self.first, self.second, self.cells, tensors)[0]
         if self.non_analytic is not None:
             matrices = matrices + self.non_analytic.dynamical_matrices(q, directions)
-        return matrices
+        return np.asarray(matrices)
 
 
 def fourier_sum(
@@ -87,7 +86,7 @@ def fourier_sum(
     first: IntArray,
     second: IntArray,
     cells: IntArray,
-    tensors: FloatArray,
+    tensors: coo_array,
 ) -> ComplexArray:
     """Sum k sets of pair tensors to Hermitian dynamical matrices at n q-points.
 
@@ -98,24 +97,31 @@ def fourier_sum(
     first, second, cells
         Shapes (p,), (p,), (p, 3): the pairs.
     tensors
-        Shape (p, 9, k): tensors of each set, row-major components.
+        Sparse, shape (9 p, k): row-major tensors of each set.
 
     Returns
     -------
-    Shape (n, 3 s, 3 s, k) for s sites: (D + D†)/2 in units of the tensors per amu.
+    Shape (k, n, 3 s, 3 s) for s sites: (D + D†)/2 in units of the tensors per amu.
     """
-    n_sites, n_sets = crystal.n_sites, tensors.shape[2]
+    n_modes, n_sets = 3 * crystal.n_sites, tensors.shape[1]
     # Pairs of one lattice translation share a phase: sum over distinct translations only.
     distinct, inverse = np.unique(cells, axis=0, return_inverse=True)
-    block = (inverse.ravel() * n_sites + first) * n_sites + second
-    gather = csr_array(
-        (np.ones(len(block)), (block, np.arange(len(block)))), (len(distinct) * n_sites**2, len(block))
-    )
-    flat = (gather @ tensors.reshape(len(block), -1)).reshape(len(distinct), -1)
-    phases = np.exp(2j * np.pi * (q @ distinct.T))
-    blocks = phases.real @ flat + 1j * (phases.imag @ flat)
-    matrices = blocks.reshape(len(q), n_sites, n_sites, 3, 3, n_sets).transpose(0, 1, 3, 2, 4, 5)
-    matrices = matrices.reshape(len(q), 3 * n_sites, 3 * n_sites, n_sets)
+    pair, component = np.divmod(tensors.row, 9)
+    row, column = 3 * first[pair] + component // 3, 3 * second[pair] + component % 3
     roots = np.sqrt(np.repeat(crystal.masses, 3))
-    matrices = matrices / (roots[:, None] * roots[None, :])[None, :, :, None]
-    return np.asarray((matrices + matrices.conj().swapaxes(1, 2)) / 2)
+    values = tensors.data / (2 * roots[row] * roots[column])
+    cell = inverse.ravel()[pair]
+
+    def gathered(sign: int) -> csr_array:
+        """Sum of each matrix element and its transposed, which D† has with the opposite phase."""
+        places = [(tensors.col * n_modes + i) * n_modes + j for i, j in ((row, column), (column, row))]
+        where = np.concatenate(places), np.concatenate([cell, cell])
+        return csr_array(
+            (np.concatenate([values, sign * values]), where), shape=(n_sets * n_modes**2, len(distinct))
+        )
+
+    angles = 2 * np.pi * (distinct @ np.asarray(q).T)
+    matrices = np.empty((n_sets, len(q), n_modes, n_modes), dtype=complex)
+    for part, phases, sign in ((matrices.real, np.cos(angles), 1), (matrices.imag, np.sin(angles), -1)):
+        part[:] = np.moveaxis((gathered(sign) @ phases).reshape(n_sets, n_modes, n_modes, len(q)), -1, 1)
+    return matrices

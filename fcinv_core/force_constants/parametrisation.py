@@ -137,7 +137,7 @@ class Parametrisation:
         )
 
     def dynamical_matrices(self, q: FloatArray, select: IntArray | None = None) -> ComplexArray:
-        """Return B_k(q) = dD(q) / dφ_k, shape (n_q, 3 s, 3 s, n), 1/amu.
+        """Return B_k(q) = dD(q) / dφ_k, shape (n, n_q, 3 s, 3 s), 1/amu.
 
         Parameters
         ----------
@@ -147,8 +147,7 @@ class Parametrisation:
             Indices of the parameters that are wanted; all by default.
         """
         chosen = self.tensors if select is None else self.tensors[:, select]
-        tensors = chosen.toarray().reshape(chosen.shape[0] // 9, 9, chosen.shape[1])
-        return fourier_sum(q, self.crystal, self.first, self.second, self.cells, tensors)
+        return fourier_sum(q, self.crystal, self.first, self.second, self.cells, chosen.tocoo())
 
     def project(self, fcs: ForceConstants) -> Projection:
         """Find the parameters of a set of force constants by orthogonal projection.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fcinv_core.crystal import FloatArray
+from fcinv_core.crystal import FloatArray, IntArray
 from fcinv_core.dynamics import BornVonKarman, to_energies
 from fcinv_core.force_constants.pairs import ComplexArray
 from fcinv_core.units import ROOT_TO_MEV
@@ -87,10 +87,34 @@ class Branches:
 
     def energy_derivatives(self, energies: FloatArray, vectors: ComplexArray | FloatArray) -> FloatArray:
         """Return dω/dφ, shape (n, m, k), from energies and eigenvectors (columns) in the packed basis."""
-        projectors = np.moveaxis(vectors, 2, 1)[..., :, None] * np.moveaxis(vectors, 2, 1)[..., None, :].conj()
-        packed = pack(projectors, self.is_real)
+        modes = np.arange(self.n_modes)
+        elements = self._products(vectors, modes, modes)[:, :, 0] @ self.derivatives
         slope = ROOT_TO_MEV**2 / (2 * np.maximum(np.abs(energies), _SOFTEST))
-        return _shared(energies, (slope[..., None] * packed) @ self.derivatives)
+        return _shared(energies, slope[..., None] * elements)
+
+    def mixing_derivatives(self, vectors: ComplexArray | FloatArray) -> FloatArray:
+        """Return the derivatives of the matrix elements e_s† D e_t of modes s < t, 1/amu.
+
+        Shape (n, n_pairs, parts, k): real parts, and imaginary parts where matrices are not real.
+        """
+        products = self._products(vectors, *np.triu_indices(self.n_modes, 1))
+        n, n_pairs, parts, p = products.shape
+        return np.asarray((products.reshape(n, -1, p) @ self.derivatives).reshape(n, n_pairs, parts, -1))
+
+    def _products(self, vectors: ComplexArray | FloatArray, first: IntArray, second: IntArray) -> FloatArray:
+        """Packed Hermitian parts of e_s e_t† for pairs of modes, shape (n, n_pairs, parts, p)."""
+        rows, columns = np.triu_indices(self.n_modes, 1)
+        modes = np.moveaxis(vectors, 2, 1)
+        one, other = modes[:, first], modes[:, second].conj()
+        diagonal = one * other
+        upper, lower = one[..., rows] * other[..., columns], one[..., columns] * other[..., rows]
+        if self.is_real:
+            return np.concatenate([diagonal, (upper + lower) / np.sqrt(2)], axis=-1)[:, :, None]
+        plus, minus = (upper + lower.conj()) / np.sqrt(2), (upper - lower.conj()) / np.sqrt(2)
+        real = np.concatenate([diagonal.real, plus.real, plus.imag], axis=-1)
+        # Of -i times the anti-Hermitian part.
+        imaginary = np.concatenate([diagonal.imag, minus.imag, -minus.real], axis=-1)
+        return np.stack([real, imaginary], axis=2)
 
 
 def _shared(energies: FloatArray, derivatives: FloatArray) -> FloatArray:

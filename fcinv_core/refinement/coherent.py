@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numba
 import numpy as np
 
 from fcinv_core.crystal import FloatArray
 from fcinv_core.dynamics import to_energies
 from fcinv_core.force_constants.pairs import ComplexArray
 from fcinv_core.prior import Prior
-from fcinv_core.refinement.branches import Branches, pack
+from fcinv_core.refinement.branches import Branches
 from fcinv_core.refinement.known import bin_losses, expected_counts, linearised_counts
 from fcinv_core.refinement.lines import SHAPE, Modes, one_phonon_weights, place_modes, shape_sigma
 from fcinv_core.refinement.measurement import Measurement
@@ -119,9 +120,6 @@ class CoherentModel:
         found = self._structure_factors(solved, damping)
         exponents = np.exp(parameters[n + 5]) * self._exponents
         damped = 2 * (found.conj() * self._structure_factors(solved, -exponents * damping)).real
-        first, second = np.triu_indices(branches.n_modes, 1)
-        product = 2 * found[..., first].conj() * found[..., second]
-        pairs = np.stack([product.real] if branches.is_real else [product.real, -product.imag], axis=-1)
         modes, weights = self._modes(solved.energies, parameters, broadening), np.abs(found) ** 2
         return linearised_counts(
             self.noise,
@@ -129,7 +127,8 @@ class CoherentModel:
             self._strength(parameters),
             weights,
             damped,
-            pairs,
+            found,
+            1 if branches.is_real else 2,
             self._slopes(solved),
             self._backgrounds(parameters),
             self._expected(modes, weights, parameters),
@@ -161,9 +160,9 @@ class CoherentModel:
 
     def _structure_factors(self, solved: _Solved, factors: ComplexArray) -> ComplexArray:
         """Structure factors of every cut, node and mode, shape (n_cuts, nodes, m), fm / (Å amu^½)."""
-        rows = factors[..., None] * self._q[:, :, None, :]
-        rows = rows.reshape(*rows.shape[:2], 1, -1)
-        return np.asarray((rows @ solved.cartesian[self.measurement.cut_bin])[:, :, 0])
+        found = np.zeros((*factors.shape[:2], solved.energies.shape[2]), dtype=complex)
+        _add_structure_factors(self.measurement.cut_bin, self._q, factors, solved.cartesian, found)
+        return found
 
     def _slopes(self, solved: _Solved) -> FloatArray:
         """Derivatives of energies and of mixing matrix elements; see `linearised_counts`."""
@@ -172,14 +171,8 @@ class CoherentModel:
         n = self.n_force_constants
         lines = branches.energy_derivatives(solved.energies.reshape(-1, m), solved.vectors)
         lines = lines.reshape(n_bins, per_bin, m, n).swapaxes(1, 2).reshape(n_bins, -1, n)
-        first, second = np.triu_indices(m, 1)
-        columns = np.moveaxis(solved.vectors, 2, 1)
-        outer = columns[:, first, :, None] * columns[:, second, None, :].conj()
-        turned = np.swapaxes(outer, -1, -2).conj()
-        hermitian = [(outer + turned) / 2, (outer - turned) / 2j][: 1 if branches.is_real else 2]
-        packed = np.stack([pack(np.asarray(part), branches.is_real) for part in hermitian], axis=2)
-        mixing = packed.reshape(len(packed), -1, packed.shape[-1]) @ branches.derivatives
-        return np.concatenate([lines, ROOT_TO_MEV**2 * mixing.reshape(n_bins, -1, n)], axis=1)
+        mixing = ROOT_TO_MEV**2 * branches.mixing_derivatives(solved.vectors)
+        return np.concatenate([lines, mixing.reshape(n_bins, -1, n)], axis=1)
 
     def _modes(self, energies: FloatArray, parameters: FloatArray, broadening: float) -> Modes:
         n = self.n_force_constants
@@ -202,3 +195,17 @@ class CoherentModel:
         share = place - low
         value = (1 - share) * spectra[low, data.energy] + share * spectra[low + 1, data.energy]
         return np.asarray(value * data.grid.width / unit)
+
+
+@numba.njit(nogil=True, cache=True)
+def _add_structure_factors(cut_bin, q, factors, vectors, found):  # type: ignore[no-untyped-def]
+    """Add sum_j factor_j Q.e_j to ``found`` in every cut, node and mode."""
+    n_cuts, per_bin, n_modes = found.shape
+    for c in range(n_cuts):
+        for k in range(per_bin):
+            of_node, row = vectors[cut_bin[c], k], found[c, k]
+            for component in range(n_modes):
+                site, axis = component // 3, component % 3
+                factor = factors[c, k, site] * q[c, k, axis]
+                for s in range(n_modes):
+                    row[s] += factor * of_node[component, s]

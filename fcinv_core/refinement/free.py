@@ -229,8 +229,8 @@ def _free(  # type: ignore[no-untyped-def]
                     if share == 0.0 and by_centre == 0.0:
                         continue
                     add_derivatives(
-                        modes, b, k, s, mean[cell], turned, share, by_centre, by_variance, smeared,
-                        strength[cell] * x[s], row, n_lines,
+                        modes, b, k, s, mean, cell, turned, share, by_centre, by_variance, smeared,
+                        strength[cell] * x[s], rows, i, n_lines,
                     )  # fmt: skip
             for j in range(n_back):
                 row[n_lines + 4 + j] = backgrounds[cell, j]

@@ -6,6 +6,7 @@ import numba
 import numpy as np
 
 from fcinv_core.crystal import FloatArray
+from fcinv_core.force_constants.pairs import ComplexArray
 from fcinv_core.refinement.amplitudes import LEAST, cell_loss
 from fcinv_core.refinement.lines import Modes, add_derivatives, fill_windows, line_at, shape_sigma, share_at
 from fcinv_core.refinement.measurement import Measurement
@@ -51,7 +52,8 @@ def linearised_counts(
     strength: FloatArray,
     weights: FloatArray,
     damped: FloatArray,
-    pairs: FloatArray,
+    factors: ComplexArray,
+    parts: int,
     slopes: FloatArray,
     backgrounds: FloatArray,
     expected: FloatArray,
@@ -70,11 +72,13 @@ def linearised_counts(
         See `expected_counts`.
     damped
         Shape (n_cuts, nodes, m): derivative of ``weights`` by the factor of the Debye-Waller exponents.
-    pairs
-        Shape (n_cuts, nodes, n_pairs, parts): twice the products of structure factors of modes s < s'.
+    factors
+        Shape (n_cuts, nodes, m): structure factors, whose squares are the weights; not used if ``parts`` is 0.
+    parts
+        0 if modes that mix do not change their weights; else 1 if matrix elements between modes are real, 2 if not.
     slopes
         Shape (n_bins, nodes m + nodes n_pairs parts, n): derivatives by the force constants of mode energies, mode
-        by mode, and of the matrix elements that mix the pairs of each node.
+        by mode, and of the matrix elements that mix the pairs s < s' of each node.
     backgrounds
         Shape (k, n_backgrounds): expected counts of each.
     expected
@@ -90,8 +94,8 @@ def linearised_counts(
     scores, informations = np.zeros((n_bins, p)), np.zeros((n_bins, p, p))
     _inform(
         modes, np.searchsorted(data.cut_bin, np.arange(n_bins + 1)), data.cut_start, data.energy, strength,
-        data.mean, data.covariance, weights, damped, pairs, slopes, backgrounds, root, residual, data.weight,
-        n_scales, scores, informations,
+        data.mean, data.covariance, weights, damped, factors, parts, slopes, backgrounds, root, residual,
+        data.weight, n_scales, scores, informations,
     )  # fmt: skip
     of_energies = slopes[:, :n_lines].reshape(-1, n)
     # A standard deviation of the line shape's parameters, or a factor e of the others, counts as a meV.
@@ -114,9 +118,13 @@ def _expect(  # type: ignore[no-untyped-def]
     """Fill ``expected``; see `expected_counts`."""
     _, per_bin, n_modes = modes.energies.shape
     low, high = np.empty((per_bin, n_modes), np.int64), np.empty((per_bin, n_modes), np.int64)
+    last = 0
     for c in range(len(cut_bin)):
         b = cut_bin[c]
-        fill_windows(modes, b, mean, spread, cut_start[c], cut_start[c + 1], low, high)
+        if c == last:
+            while last < len(cut_bin) and cut_bin[last] == b:
+                last += 1
+            fill_windows(modes, b, mean, spread, cut_start[c], cut_start[last], low, high)
         for cell in range(cut_start[c], cut_start[c + 1]):
             total = 0.0
             for k in range(per_bin):
@@ -137,60 +145,90 @@ def _losses(cut_bin, cut_start, counts, variance, excess, expected, losses):  # 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
 def _inform(  # type: ignore[no-untyped-def]
-    modes, first_cut, cut_start, energy, strength, mean, spread, weights, damped, pairs, slopes, backgrounds, root,
-    residual, bin_weight, n_scales, scores, informations,
+    modes, first_cut, cut_start, energy, strength, mean, spread, weights, damped, factors, parts, slopes,
+    backgrounds, root, residual, bin_weight, n_scales, scores, informations,
 ):  # fmt: skip
     """Fill gradient and information of every bin; see `linearised_counts`."""
     n_bins, n_slopes, n = slopes.shape
     n_back, p = backgrounds.shape[1], scores.shape[1]
-    n_rows = n_slopes + 6 + n_back
+    n_rows, of_backgrounds = n_slopes + 6 + n_back, n + 4 + n_scales
+    most = 0
     for b in range(n_bins):
-        first = cut_start[first_cut[b]]
-        n_cells = cut_start[first_cut[b + 1]] - first
-        rows = np.zeros((n_cells, n_rows))
-        _fill_rows(
+        most = max(most, cut_start[first_cut[b + 1]] - cut_start[first_cut[b]])
+    rows, misses, chain = np.zeros((most, n_rows)), np.empty(most), np.zeros((n_rows, p))
+    cells = np.empty(most, np.int64)
+    for j in range(4 + n_scales):
+        chain[n_slopes + j, n + j] = 1.0
+    for j in range(n_back):
+        chain[n_slopes + 6 + j, of_backgrounds + j] = 1.0
+    for b in range(n_bins):
+        n_cells = cut_start[first_cut[b + 1]] - cut_start[first_cut[b]]
+        n_lit = _fill_rows(
             modes, b, first_cut[b], first_cut[b + 1], cut_start, energy, strength, mean, spread, weights, damped,
-            pairs, rows,
+            factors, parts, rows, cells,
         )  # fmt: skip
-        for i in range(n_cells):
+        for i in range(n_lit):
+            cell = cells[i]
+            misses[i] = residual[cell]
             for j in range(n_back):
-                rows[i, n_slopes + 6 + j] = backgrounds[first + i, j]
+                rows[i, n_slopes + 6 + j] = backgrounds[cell, j]
             for j in range(n_rows):
-                rows[i, j] *= root[first + i]
-        chain = np.zeros((n_rows, p))
-        chain[:n_slopes, :n] = slopes[b]
-        for j in range(4 + n_scales):
-            chain[n_slopes + j, n + j] = 1.0
-        for j in range(n_back):
-            chain[n_slopes + 6 + j, n + 4 + n_scales + j] = 1.0
-        scores[b] = bin_weight[b] * np.dot(np.dot(rows.T, residual[first : first + n_cells]), chain)
+                rows[i, j] *= root[cell]
+        lit, chain[:n_slopes, :n] = rows[:n_lit], slopes[b]
+        score, information = scores[b], informations[b]
+        score[:] = np.dot(np.dot(misses[:n_lit], lit), chain)
         # The cheaper order of the products.
         if n_rows < p:
-            informations[b] = bin_weight[b] * np.dot(chain.T, np.dot(np.dot(rows.T, rows), chain))
+            information[:] = np.dot(chain.T, np.dot(np.dot(lit.T, lit), chain))
         else:
-            jacobian = np.dot(rows, chain)
-            informations[b] = bin_weight[b] * np.dot(jacobian.T, jacobian)
+            jacobian = np.dot(lit, chain)
+            information[:] = np.dot(jacobian.T, jacobian)
+        lit[:] = 0.0
+        for i in range(n_lit, n_cells):
+            cell = cells[i]
+            for j in range(n_back):
+                one = backgrounds[cell, j] * root[cell]
+                score[of_backgrounds + j] += one * residual[cell]
+                for k in range(n_back):
+                    information[of_backgrounds + j, of_backgrounds + k] += one * backgrounds[cell, k] * root[cell]
+        score *= bin_weight[b]
+        information *= bin_weight[b]
 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
 def _fill_rows(  # type: ignore[no-untyped-def]
-    modes, b, first_cut, last_cut, cut_start, energy, strength, mean, spread, weights, damped, pairs, rows
-):
+    modes, b, first_cut, last_cut, cut_start, energy, strength, mean, spread, weights, damped, factors, parts,
+    rows, cells,
+):  # fmt: skip
     """Fill the derivatives of the expected counts of one bin's cells; see `linearised_counts`.
 
     Columns: energies of modes at nodes, mode by mode; mixing of pairs, node by node; `SHAPE`; scale; Debye-Waller.
+    ``cells`` gets the cell of each row, and after these the cells that no line reaches, which have none; returns
+    the number of rows. ``rows`` come and stay 0 beyond.
     """
     _, per_bin, n_modes = modes.energies.shape
-    n_pairs, parts = pairs.shape[2], pairs.shape[3]
+    n_pairs = n_modes * (n_modes - 1) // 2
     first_pair = n_modes * per_bin
     shape = first_pair + per_bin * n_pairs * parts
     turned, height, own = np.zeros(3), np.zeros(n_modes), np.zeros(n_modes)
     low, high = np.empty((per_bin, n_modes), np.int64), np.empty((per_bin, n_modes), np.int64)
     start = cut_start[first_cut]
+    n_lit, n_dark = 0, cut_start[last_cut] - start
+    fill_windows(modes, b, mean, spread, start, cut_start[last_cut], low, high)
+    inverse, is_close = np.empty((per_bin, n_pairs)), np.empty((per_bin, n_pairs), np.bool_)
+    for k in range(per_bin):
+        pair = 0
+        for s in range(n_modes):
+            for t in range(s + 1, n_modes):
+                one, other = modes.energies[b, k, s], modes.energies[b, k, t]
+                is_close[k, pair] = other - one < _CLOSE
+                # Imaginary energies are negative numbers, and so are their squares.
+                squares = other * abs(other) - one * abs(one)
+                inverse[k, pair] = 1.0 / max(one + other, 0.1) if is_close[k, pair] else 2.0 / squares
+                pair += 1
     for c in range(first_cut, last_cut):
-        fill_windows(modes, b, mean, spread, cut_start[c], cut_start[c + 1], low, high)
         for cell in range(cut_start[c], cut_start[c + 1]):
-            row = rows[cell - start]
+            row, is_lit = rows[n_lit], False
             total, slope = 0.0, 0.0
             for k in range(per_bin):
                 any_line = False
@@ -206,29 +244,35 @@ def _fill_rows(  # type: ignore[no-untyped-def]
                     any_line = True
                     height[s] = modes.strengths[b, k, s] * share
                     own[s] = add_derivatives(
-                        modes, b, k, s, mean[cell], turned, share, by_centre, by_variance, smeared,
-                        strength[cell] * weights[c, k, s], row, shape,
+                        modes, b, k, s, mean, cell, turned, share, by_centre, by_variance, smeared,
+                        strength[cell] * weights[c, k, s], rows, n_lit, shape,
                     )  # fmt: skip
                     total += weights[c, k, s] * height[s]
                     slope += damped[c, k, s] * height[s]
-                if not any_line or n_pairs == 0:
+                is_lit = is_lit or any_line
+                if not any_line or parts == 0:
                     continue
-                place = first_pair + k * n_pairs * parts
-                pair = 0
+                place, factor, pair = first_pair + k * n_pairs * parts, factors[c, k], 0
                 for s in range(n_modes):
                     for t in range(s + 1, n_modes):
                         if height[s] != 0.0 or height[t] != 0.0:
-                            one, other = modes.energies[b, k, s], modes.energies[b, k, t]
-                            if other - one < _CLOSE:
-                                middle = max(one + other, 0.1)
-                                divided = 0.5 * (own[s] + own[t]) / middle
+                            if is_close[k, pair]:
+                                divided = (own[s] + own[t]) * inverse[k, pair]
                             else:
-                                # Imaginary energies are negative numbers, and so are their squares.
-                                divided = (height[t] - height[s]) / (other * abs(other) - one * abs(one))
-                            for part in range(parts):
-                                row[place + pair * parts + part] = (
-                                    strength[cell] * pairs[c, k, pair, part] * divided
-                                )
+                                divided = (height[t] - height[s]) * inverse[k, pair]
+                            amount = strength[cell] * divided
+                            one, other = factor[s], factor[t]
+                            row[place] = amount * (one.real * other.real + one.imag * other.imag)
+                            if parts == 2:
+                                row[place + 1] = amount * (one.imag * other.real - one.real * other.imag)
+                        place += parts
                         pair += 1
-            row[shape + 4] = strength[cell] * total
-            row[shape + 5] = strength[cell] * slope
+            if is_lit:
+                row[shape + 4] = strength[cell] * total
+                row[shape + 5] = strength[cell] * slope
+                cells[n_lit] = cell
+                n_lit += 1
+            else:
+                n_dark -= 1
+                cells[n_dark] = cell
+    return n_lit

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numba
 import numpy as np
+from scipy.special import ndtr
 
 from fcinv_core.crystal import FloatArray
 from fcinv_core.refinement.measurement import Measurement
@@ -31,8 +32,9 @@ _REACH = 5.0
 _SOFTEST = 2.0
 #: Narrowest line, meV.
 _NARROWEST = 1e-3
-_ROOT_HALF = math.sqrt(0.5)
 _NORMAL = 1 / math.sqrt(2 * math.pi)
+#: Intervals of a standard deviation in the table of the normal distribution, and where it begins.
+_PER_DEVIATION, _TABLE_START = 64, -(_REACH + 1)
 
 
 class Modes(NamedTuple):
@@ -140,6 +142,31 @@ def place_modes(
     )
 
 
+def _normal_table() -> FloatArray:
+    """Coefficients of the cubic in each interval that has the values and slopes of the distribution at its ends."""
+    edges = _TABLE_START + np.arange(int(-2 * _TABLE_START * _PER_DEVIATION) + 1) / _PER_DEVIATION
+    value, slope = ndtr(edges), _NORMAL * np.exp(-0.5 * edges**2) / _PER_DEVIATION
+    rise = np.diff(value)
+    quadratic = 3 * rise - 2 * slope[:-1] - slope[1:]
+    return np.stack([value[:-1], slope[:-1], quadratic, slope[:-1] + slope[1:] - 2 * rise], axis=1)
+
+
+_NORMAL_TABLE = _normal_table()
+
+
+@numba.njit(nogil=True, cache=True, error_model="numpy")
+def _normal_distribution(x):  # type: ignore[no-untyped-def]
+    """Cumulative standard normal distribution, right to 3e-10: several times as fast as the error function."""
+    place = (x - _TABLE_START) * _PER_DEVIATION
+    if place <= 0.0:
+        return 0.0
+    interval = int(place)
+    if interval >= len(_NORMAL_TABLE):
+        return 1.0
+    rest, cubic = place - interval, _NORMAL_TABLE[interval]
+    return cubic[0] + rest * (cubic[1] + rest * (cubic[2] + rest * cubic[3]))
+
+
 @numba.njit(nogil=True, cache=True, error_model="numpy")
 def fill_windows(modes, b, mean, spread, first, last, low, high):  # type: ignore[no-untyped-def]
     """Fill the first and the last energy bin that each mode of a bin may reach in cells ``first`` to ``last``.
@@ -192,7 +219,7 @@ def line_at(modes, b, k, s, energy, mean, spread, turned):  # type: ignore[no-un
     high = low + width / deviation
     if low > _REACH or high < -_REACH:
         return 0.0, 0.0, 0.0, smeared
-    share = 0.5 * (math.erf(high * _ROOT_HALF) - math.erf(low * _ROOT_HALF))
+    share = _normal_distribution(high) - _normal_distribution(low)
     density_low = _NORMAL * math.exp(-0.5 * low * low)
     density_high = _NORMAL * math.exp(-0.5 * high * high)
     by_centre = (density_low - density_high) / deviation
@@ -218,14 +245,15 @@ def share_at(modes, b, k, s, energy, mean, spread):  # type: ignore[no-untyped-d
     high = low + width / deviation
     if low > _REACH or high < -_REACH:
         return 0.0
-    return 0.5 * (math.erf(high * _ROOT_HALF) - math.erf(low * _ROOT_HALF))
+    return _normal_distribution(high) - _normal_distribution(low)
 
 
-@numba.njit(nogil=True, cache=True, error_model="numpy")
+# Inlined, and with no views as arguments: to hand over the modes would cost several times the work.
+@numba.njit(nogil=True, cache=True, error_model="numpy", inline="always")
 def add_derivatives(  # type: ignore[no-untyped-def]
-    modes, b, k, s, mean, turned, share, by_centre, by_variance, smeared, amplitude, row, shape
+    modes, b, k, s, mean, cell, turned, share, by_centre, by_variance, smeared, amplitude, rows, n, shape
 ):
-    """Add the derivatives of a line times an amplitude to a row.
+    """Add the derivatives of a line in a cell, times an amplitude, to row n.
 
     By the energy of mode s at node j they are added at s nodes + j, by `SHAPE` from ``shape`` on. Returns the
     derivative by the mode's own energy, gradient held, for unit amplitude.
@@ -234,20 +262,21 @@ def add_derivatives(  # type: ignore[no-untyped-def]
     strength, sigma = modes.strengths[b, k, s], modes.sigma[b, k, s]
     own = strength * (by_centre + by_variance * 2 * sigma * modes.sigma_slope[b, k, s])
     own += modes.strength_slopes[b, k, s] * share
-    row[s * per_bin + k] += own * amplitude
+    rows[n, s * per_bin + k] += own * amplitude
     strength *= amplitude
     total = 0.0
     for axis in range(3):
         gradient = modes.gradient[b, k, s, axis]
-        pull = by_centre * (mean[axis] - modes.centre[b, axis])
+        pull = by_centre * (mean[cell, axis] - modes.centre[b, axis])
         if smeared:
             pull += by_variance * 2 * turned[axis]
             total += (turned[axis] + modes.carried[b, axis] * gradient) * gradient
         if pull != 0.0:
+            pull *= strength
             for j in range(per_bin):
-                row[s * per_bin + j] += strength * pull * modes.slopes[b, k, axis, j]
-    row[shape] += strength * by_variance * 2 * sigma**2
-    row[shape + 1] += strength * by_variance * 2 * sigma**2 * modes.place[b, k, s]
-    row[shape + 2] += strength * by_centre
-    row[shape + 3] += strength * by_variance * 2 * total
+                rows[n, s * per_bin + j] += pull * modes.slopes[b, k, axis, j]
+    rows[n, shape] += strength * by_variance * 2 * sigma**2
+    rows[n, shape + 1] += strength * by_variance * 2 * sigma**2 * modes.place[b, k, s]
+    rows[n, shape + 2] += strength * by_centre
+    rows[n, shape + 3] += strength * by_variance * 2 * total
     return own
