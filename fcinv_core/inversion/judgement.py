@@ -170,15 +170,16 @@ def _starts(inversion: Inversion) -> Finding:
     apart = np.sqrt(((energies - energies[0]) ** 2).mean(axis=(1, 2)))
     near = np.array([fit.objective - refined.fits[0].objective < _AS_GOOD for fit in refined.fits])
     other = near & (apart > _ANOTHER)
-    same = int((apart <= _ANOTHER).sum())
-    numbers = {"starts": len(refined.fits), "same_answer": same, "other_answers": int(other.sum())}
+    n_starts = np.array([fit.n_starts for fit in refined.fits])
+    same = int(n_starts[apart <= _ANOTHER].sum())
+    numbers = {"starts": int(n_starts.sum()), "same_answer": same, "other_answers": int(other.sum())}
     if other.any():
         sentence = (
             f"Another answer fits nearly as well: its dispersion is {apart[other].max():.1f} meV rms away. "
             "The measurement does not tell them apart."
         )
         return Finding("starts", Status.BAD, sentence, numbers)
-    sentence = f"{same} of {len(refined.fits)} starts end in this answer, none in another that fits as well."
+    sentence = f"{same} of {n_starts.sum()} starts end in this answer, none in another that fits as well."
     return Finding("starts", Status.OK, sentence, numbers)
 
 

@@ -66,7 +66,7 @@ class FreeModel:
 
     @property
     def n_free_amplitudes(self) -> int:
-        """Number of amplitudes above 0 in the last evaluation."""
+        """Number of amplitudes above 0 where `linearised` or `expected` were asked for last."""
         return int((self._amplitudes > 0).sum())
 
     def prior_of(self, prior: Prior) -> GaussianPrior:
@@ -78,7 +78,8 @@ class FreeModel:
     def loss(self, parameters: FloatArray, broadening: float = 0.0) -> float:
         """Return the negative log likelihood, amplitudes at their best."""
         energies = self._per_bin(self.branches.energies(parameters[: self.n_force_constants]))
-        losses, _, _ = self._run(energies, parameters, broadening, derivatives=False)
+        amplitudes = self._amplitudes.copy()
+        losses, _, _, _ = self._run(energies, parameters, broadening, amplitudes, derivatives=False)
         return float(self.measurement.weight @ losses)
 
     def linearised(self, parameters: FloatArray, broadening: float = 0.0) -> Linearised:
@@ -87,7 +88,9 @@ class FreeModel:
         energies, slopes = self.branches.energies_and_derivatives(parameters[:n])
         energies = self._per_bin(energies)
         n_bins, per_bin, n_modes = energies.shape
-        losses, scores, informations = self._run(energies, parameters, broadening, derivatives=True)
+        losses, scores, informations, _ = self._run(
+            energies, parameters, broadening, self._amplitudes, derivatives=True
+        )
         # From energies of modes at nodes to force constants; the parameters of the measurement stay.
         n_lines, n_rest = n_modes * per_bin, len(parameters) - n
         chain = np.zeros((n_bins, n_lines + n_rest, n + n_rest))
@@ -114,12 +117,18 @@ class FreeModel:
     def expected(self, parameters: FloatArray) -> FloatArray:
         """Return expected counts of all cells, shape (k,)."""
         energies = self._per_bin(self.branches.energies(parameters[: self.n_force_constants]))
-        self._run(energies, parameters, 0.0, derivatives=False)
-        return self._expected
+        return self._run(energies, parameters, 0.0, self._amplitudes, derivatives=False)[3]
 
     def _run(
-        self, energies: FloatArray, parameters: FloatArray, broadening: float, *, derivatives: bool
-    ) -> tuple[FloatArray, FloatArray, FloatArray]:
+        self,
+        energies: FloatArray,
+        parameters: FloatArray,
+        broadening: float,
+        amplitudes: FloatArray,
+        *,
+        derivatives: bool,
+    ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+        """Solve the amplitudes, in place; return losses, scores and informations of bins, and expected counts."""
         data = self.measurement
         rest = parameters[self.n_force_constants :]
         strengths = one_phonon_weights(energies, data.temperature, data.resolution)
@@ -129,7 +138,7 @@ class FreeModel:
         p = n_modes * per_bin + len(rest) if derivatives else 0
         losses = np.zeros(n_bins)
         scores, informations = np.zeros((n_bins, p)), np.zeros((n_bins, p, p))
-        self._expected = np.empty(len(data.counts))
+        expected = np.empty(len(data.counts))
         _free(
             modes,
             data.cut_bin,
@@ -144,13 +153,13 @@ class FreeModel:
             data.mean,
             data.covariance,
             self._rate,
-            self._amplitudes,
-            self._expected,
+            amplitudes,
+            expected,
             losses,
             scores,
             informations,
         )
-        return losses, scores, informations
+        return losses, scores, informations, expected
 
     def _per_bin(self, energies: FloatArray) -> FloatArray:
         return energies.reshape(len(self.measurement.q), self.measurement.nodes.per_bin, -1)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -157,9 +159,14 @@ def _draws(
     if not reweight or not n_draws:
         return draws[:, :n], np.zeros(n_draws)
     target = np.empty(n_draws)
-    for k, draw in enumerate(draws):
-        between()
-        target[k] = -model.loss(draw) / overdispersion - prior.loss(draw)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        waiting = [pool.submit(model.loss, draw) for draw in draws]
+        try:
+            for k, loss in enumerate(waiting):
+                between()
+                target[k] = -loss.result() / overdispersion - prior.loss(draws[k])
+        finally:
+            pool.shutdown(cancel_futures=True)
     log_weights = target + 0.5 * (standard**2).sum(axis=1)
     return draws[:, :n], log_weights - log_weights.max()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -37,6 +38,18 @@ _SHAKES = 4
 _BLURRED_ROUNDS = ((2.7, 0.3, 12, 12), (1.35, 0.3, 8, 6), (0.67, 0.3, 12, 3), (0.33, 0.1, 12, 2))
 #: Starts closer than this share of the prior's sd (root mean square) are one.
 _SAME_START = 0.05
+#: Ends whose mode energies differ by less than this share of the lines' width (root mean square) are one, and so
+#: many starts that all come to one leave the rest out.
+_SAME_END, _ENOUGH = 0.1, 4
+
+
+@dataclass(frozen=True, eq=False)
+class _Followed:
+    """A start, the parameters that it has come to, and the number of starts that have come there."""
+
+    start: FloatArray
+    parameters: FloatArray
+    n_starts: int = 1
 
 
 def refine(
@@ -101,8 +114,15 @@ def _refined(
         gaussian,
         best,
         tuple(
-            Fit(start, end.parameters[: len(start)], 2 * end.at.loss, 2 * end.objective, end.converged)
-            for start, end in fits
+            Fit(
+                one.start,
+                end.parameters[: len(one.start)],
+                2 * end.at.loss,
+                2 * end.objective,
+                end.converged,
+                one.n_starts,
+            )
+            for one, end in fits
         ),
         n_draws=settings.n_draws,
         reweight=settings.reweight,
@@ -118,7 +138,7 @@ def _from_coarse_to_fine(
     highest: float,
     settings: RefineSettings,
     between: Callable[[], None],
-) -> list[tuple[FloatArray, Maximum]]:
+) -> list[tuple[_Followed, Maximum]]:
     """Follow the best starts through rounds of narrower and narrower lines; best first.
 
     ``highest`` is the energy (meV) that the widths of the rounds are shares of.
@@ -136,7 +156,7 @@ def _from_coarse_to_fine(
             parameters = np.append(scaled, prior.mean[n:])
             candidates.append((model.loss(parameters, rounds[0][0] if rounds else 0.0), start, parameters))
     candidates.sort(key=lambda candidate: candidate[0])
-    running = [(start, parameters) for _, start, parameters in candidates[: settings.max_starts]]
+    running = [_Followed(start, parameters) for _, start, parameters in candidates[: settings.max_starts]]
     running = _followed([(model, *one) for one in rounds], prior, running, between)
     return _finished(model, prior, running, rounds[-1][0] if rounds else None, between)
 
@@ -147,7 +167,7 @@ def _from_blurred_to_sharp(
     starts: FloatArray,
     settings: RefineSettings,
     between: Callable[[], None],
-) -> list[tuple[FloatArray, Maximum]]:
+) -> list[tuple[_Followed, Maximum]]:
     """Follow starts through sharper and sharper spectra, the best of them to the end; best first.
 
     Lines of a blurred spectrum can pass through each other. Which of two branches lies higher is decided where they
@@ -158,13 +178,19 @@ def _from_blurred_to_sharp(
         (model.blurred(share * fwhm, error), share * fwhm, steps, survivors)
         for share, error, steps, survivors in _BLURRED_ROUNDS[0 if settings.far else 1 :]
     ]
-    running = [(start, start) for start in _distinct(starts, prior.sigma[:n], settings.max_starts)]
+    running = [
+        _Followed(start, np.append(start, prior.mean[n:]))
+        for start in _distinct(starts, prior.sigma[:n], settings.max_starts)
+    ]
     if settings.far:
         blurred, width = rounds[0][:2]
-        scaled = [(start, scale * start) for start, _ in running for scale in FAR_SCALES]
-        scaled.sort(key=lambda pair: blurred.loss(np.append(pair[1], prior.mean[n:]), width))
+        scaled = [
+            _Followed(one.start, np.append(scale * one.start, prior.mean[n:]))
+            for one in running
+            for scale in FAR_SCALES
+        ]
+        scaled.sort(key=lambda one: blurred.loss(one.parameters, width))
         running = scaled[: settings.max_starts]
-    running = [(start, np.append(values, prior.mean[n:])) for start, values in running]
     running = _followed(rounds, prior, running, between)
     return _finished(model, prior, running, rounds[-1][1] if settings.far else None, between)
 
@@ -172,36 +198,51 @@ def _from_blurred_to_sharp(
 def _followed(
     rounds: Sequence[tuple[Model, float, int, int]],
     prior: GaussianPrior,
-    running: list[tuple[FloatArray, FloatArray]],
+    running: list[_Followed],
     between: Callable[[], None],
-) -> list[tuple[FloatArray, FloatArray]]:
-    """Follow (start, parameters) through rounds of a model, the width of its lines, steps, and those that go on."""
+) -> list[_Followed]:
+    """Follow starts through rounds of a model, the width of its lines, steps, and those that go on."""
     for model, width, steps, survivors in rounds:
-        ends = [
-            (
-                start,
-                maximise(
-                    model, prior, parameters, broadening=width, tolerance=0.3, max_steps=steps, between=between
-                ),
+        same = _SAME_END * max(width, model.measurement.resolution.elastic_fwhm)
+        ends: list[tuple[_Followed, Maximum]] = []
+        for number, one in enumerate(running):
+            if number >= _ENOUGH and len(ends) == 1:
+                break
+            end = maximise(
+                model, prior, one.parameters, broadening=width, tolerance=0.3, max_steps=steps, between=between
             )
-            for start, parameters in running
-        ]
-        ends.sort(key=lambda end: end[1].objective)
-        running = [(start, end.parameters) for start, end in ends[:survivors]]
+            ends = _with_end(ends, replace(one, parameters=end.parameters), end, same)
+        ends.sort(key=lambda pair: pair[1].objective)
+        running = [one for one, _ in ends[:survivors]]
     return running
+
+
+def _with_end(
+    ends: list[tuple[_Followed, Maximum]], one: _Followed, end: Maximum, same: float
+) -> list[tuple[_Followed, Maximum]]:
+    """Add where a start ended; ends whose mode energies differ by less than ``same`` (rms, meV) become the best."""
+    others = []
+    for other, found in ends:
+        step = found.parameters - end.parameters
+        if step @ end.at.metric @ step > same**2:
+            others.append((other, found))
+            continue
+        n_starts = one.n_starts + other.n_starts
+        if found.objective < end.objective:
+            one, end = other, found
+        one = replace(one, n_starts=n_starts)
+    return [*others, (one, end)]
 
 
 def _finished(
     model: Model,
     prior: GaussianPrior,
-    running: list[tuple[FloatArray, FloatArray]],
+    running: list[_Followed],
     shake: float | None,
     between: Callable[[], None],
-) -> list[tuple[FloatArray, Maximum]]:
-    """Follow (start, parameters) to the end, best first; the best is shaken with lines that much wider."""
-    final = [
-        (start, maximise(model, prior, parameters, tolerance=0.1, between=between)) for start, parameters in running
-    ]
+) -> list[tuple[_Followed, Maximum]]:
+    """Follow starts to the end, best first; the best is shaken with lines that much wider."""
+    final = [(one, maximise(model, prior, one.parameters, tolerance=0.1, between=between)) for one in running]
     final.sort(key=lambda end: end[1].objective)
     if shake is not None:
         final[0] = (final[0][0], _shaken(model, prior, final[0][1], shake, between))

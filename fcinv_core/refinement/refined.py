@@ -47,6 +47,8 @@ class Fit:
         Deviance plus the squared distance from the prior in its standard deviations.
     converged
         Whether the last step was small.
+    n_starts
+        Number of starts, this one included, that came to it on the way.
     """
 
     start: FloatArray
@@ -54,6 +56,7 @@ class Fit:
     deviance: float
     objective: float
     converged: bool
+    n_starts: int = 1
 
 
 @dataclass(frozen=True, eq=False)

@@ -65,13 +65,13 @@ class Model(Protocol):
 
     @property
     def n_free_amplitudes(self) -> int:
-        """Number of amplitudes that were fitted in the last evaluation."""
+        """Number of amplitudes that were fitted where `linearised` or `expected` were asked for last."""
 
     def prior_of(self, prior: Prior) -> GaussianPrior:
         """Return the Gaussian prior of all parameters."""
 
     def loss(self, parameters: FloatArray, broadening: float = 0.0) -> float:
-        """Return the negative log likelihood; ``broadening`` (meV) widens all lines."""
+        """Return the negative log likelihood; ``broadening`` (meV) widens all lines. Threads may share it."""
 
     def linearised(self, parameters: FloatArray, broadening: float = 0.0) -> Linearised:
         """Return loss, gradient and information."""
