@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -12,9 +12,10 @@ from scipy.special import gammaln
 
 from fcinv_core.crystal import FloatArray
 from fcinv_core.errors import InputError
-from fcinv_core.prior import Prior, floor_sigma
+from fcinv_core.prior import Prior
 from fcinv_core.refinement.amplitudes import LEAST
 from fcinv_core.refinement.coherent import CoherentModel
+from fcinv_core.refinement.evidence import DEGREES, Width, likeliest_width, narrowed
 from fcinv_core.refinement.measurement import Measurement
 from fcinv_core.refinement.nodes import single_nodes
 from fcinv_core.refinement.noise import Noise
@@ -41,21 +42,13 @@ _LAST_WIDTH, _LAST_PER_LOOK = 0.00734, 2.0
 _APART = 0.03
 #: Relative variances of the intensity of one look among which the counts choose.
 _PER_LOOK = np.array([0.0, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2])
-#: Shares of the prior's floor among which the counts choose, and with which it begins.
-_SHARES, _FIRST_SHARE = (1.0, 0.5, 0.25), 0.5
+#: Share of the prior's floor with which the search begins.
+_FIRST_SHARE = 0.5
 #: Factor by which Laplace's approximation is too narrow, from virtual experiments: it takes noise and
 #: prior that the counts chose as known, and the scatter inside of detector pixels as independent.
 _WIDENING = 1.4
-#: Times that noise and share are chosen again at most.
+#: Times that noise and prior are chosen again at most.
 _CHOICES = 3
-
-
-@dataclass(frozen=True)
-class _Choice:
-    """What the counts chose beside the parameters: relative variance of a look, and share of the prior's floor."""
-
-    per_look: float
-    share: float
 
 
 def refine_coherent(
@@ -71,9 +64,8 @@ def refine_coherent(
     find intensities as well as energies, enough to find energies where intensities are known. All starts, scaled
     as a whole too, are compared with broad lines at the centres of the bins; the best go on with narrower lines.
 
-    Few counts leave what the prior leaves. Where members of the ensemble agree better than its floor, that floor is
-    a guess which is wide for most crystals: it is lowered by the factor that makes the counts most probable (type
-    II maximum likelihood; MacKay, Neural Comput. 4, 415 (1992)).
+    Few counts leave what the prior leaves: how wide it is and how heavy its tails are is what makes the counts most
+    probable (`likeliest_width`; MacKay, Neural Comput. 4, 415 (1992)).
     """
     lengths = settings.lengths or natural_scattering_lengths(measurement.crystal)
     n = prior.n_force_constants
@@ -82,18 +74,19 @@ def refine_coherent(
     found = _search(coarse, prior, starts, highest, settings, between)
     model = CoherentModel(measurement, prior, lengths)
     start, parameters = found[0]
-    best, choice = _sharpened(model, prior, _narrow(model, prior, parameters, highest, between), between)
+    best, width = _sharpened(model, prior, _narrow(model, prior, parameters, highest, between), between)
+    per_look = model.noise.per_look
     fits = [(start, best)]
     for start, parameters in found[1:]:
         begin = _narrow(model, prior, parameters, highest, between)
-        fits.append((start, _fitted(model, prior, begin, choice, between)))
+        fits.append((start, _fitted(model, width.gaussian, begin, per_look, between)))
     fits.sort(key=lambda fit: fit[1].objective)
     if fits[0][1] is not best:
-        best, choice = _sharpened(model, prior, fits[0][1].parameters, between)
+        best, width = _sharpened(model, prior, fits[0][1].parameters, between)
     _follow_displacements(model, best.parameters[:n])
     refined = posterior_of(
         model,
-        narrowed(prior, model.prior_of(prior), choice.share),
+        width.gaussian,
         best,
         tuple(
             Fit(start, end.parameters[:n], 2 * end.at.loss, 2 * end.objective, end.converged) for start, end in fits
@@ -104,10 +97,15 @@ def refine_coherent(
         between=between,
     )
     notes = [*refined.notes, f"Standard deviations were enlarged by {_WIDENING:g}, as virtual experiments want it."]
-    if choice.share < 1:
+    if width.share < 1:
         notes.append(
-            f"Where force fields agree, {100 * choice.share:g} % of the least standard deviation of the prior were "
+            f"Where force fields agree, {100 * width.share:g} % of the least standard deviation of the prior were "
             "taken, which makes the counts most probable."
+        )
+    if width.heavy:
+        notes.append(
+            f"A prior with heavy tails (Student's t, {DEGREES:g} degrees of freedom) makes counts more probable "
+            "than a Gaussian does: the force fields are far off in a few force constants."
         )
     return replace(
         refined,
@@ -115,40 +113,6 @@ def refine_coherent(
         draws=refined.values + _WIDENING * (refined.draws - refined.values),
         notes=tuple(notes),
     )
-
-
-def narrowed(prior: Prior, gaussian: GaussianPrior, share: float) -> GaussianPrior:
-    """Return a prior whose floor is lowered to a share of itself, but not below twice the spread of the ensemble.
-
-    Parameters
-    ----------
-    prior
-        The ensemble.
-    gaussian
-        Of all parameters, force constants first.
-    share
-        Factor of the floor, up to 1.
-    """
-    n = prior.n_force_constants
-    distance = np.array([prior.parametrisation.elements[k].distance for k in prior.order])
-    values = np.array([member.values for member in prior.members if member.stability.stable])
-    spread = 2 * values.std(axis=0, ddof=1) if len(values) > 1 else np.zeros(n)
-    at_floor = prior.sigma <= floor_sigma(distance) * (1 + 1e-9)
-    sigma = gaussian.sigma.copy()
-    sigma[:n] = np.where(at_floor, np.maximum(share * prior.sigma, np.minimum(spread, prior.sigma)), prior.sigma)
-    return GaussianPrior(gaussian.mean, sigma)
-
-
-def log_evidence(gaussian: GaussianPrior, found: Maximum) -> float:
-    """Return how probable the counts are under a prior, in Laplace's approximation, up to a constant.
-
-    The maximum may be that of another prior: the likelihood is taken as Gaussian about it.
-    """
-    hessian = found.at.information + gaussian.precision
-    gradient = found.at.gradient + gaussian.gradient(found.parameters)
-    objective = found.at.loss + gaussian.loss(found.parameters)
-    objective -= 0.5 * float(gradient @ np.linalg.solve(hessian, gradient))
-    return -objective - 0.5 * float(np.linalg.slogdet(hessian)[1]) - float(np.log(gaussian.sigma).sum())
 
 
 def likeliest_noise(measurement: Measurement, expected: FloatArray) -> float:
@@ -228,42 +192,43 @@ def _narrow(
     model: CoherentModel, prior: Prior, parameters: FloatArray, highest: float, between: Callable[[], None]
 ) -> FloatArray:
     """Follow a start with all of the bins' nodes to lines a little wider than measured; return parameters."""
-    choice = _Choice(_LAST_PER_LOOK, _FIRST_SHARE)
-    return _fitted(model, prior, parameters, choice, between, _LAST_WIDTH * highest, 0.3).parameters
+    gaussian = narrowed(prior, model.prior_of(prior), _FIRST_SHARE)
+    return _fitted(model, gaussian, parameters, _LAST_PER_LOOK, between, _LAST_WIDTH * highest, 0.3).parameters
 
 
 def _sharpened(
     model: CoherentModel, prior: Prior, parameters: FloatArray, between: Callable[[], None]
-) -> tuple[Maximum, _Choice]:
+) -> tuple[Maximum, Width]:
     """Follow a start to lines as wide as measured, with the noise and the prior that the counts choose there.
 
     The model is left with that noise.
     """
-    gaussian, new = model.prior_of(prior), _Choice(_LAST_PER_LOOK, _FIRST_SHARE)
+    gaussian, new_look = model.prior_of(prior), _LAST_PER_LOOK
+    new = Width(narrowed(prior, gaussian, _FIRST_SHARE), _FIRST_SHARE, False)
     for _ in range(_CHOICES):
-        choice = new
-        end = _fitted(model, prior, parameters, choice, between)
+        width, per_look = new, new_look
+        end = _fitted(model, width.gaussian, parameters, per_look, between)
         parameters = end.parameters
-        evidence = [log_evidence(narrowed(prior, gaussian, share), end) for share in _SHARES]
-        per_look = likeliest_noise(model.measurement, model.expected(parameters))
-        new = _Choice(per_look, _SHARES[int(np.argmax(evidence))])
-        if new == choice:
+        new, new_look = (
+            likeliest_width(prior, gaussian, end),
+            likeliest_noise(model.measurement, model.expected(parameters)),
+        )
+        if (new.share, new.heavy, new_look) == (width.share, width.heavy, per_look):
             break
-    return end, choice
+    return end, width
 
 
 def _fitted(
     model: CoherentModel,
-    prior: Prior,
+    gaussian: GaussianPrior,
     parameters: FloatArray,
-    choice: _Choice,
+    per_look: float,
     between: Callable[[], None],
     broadening: float = 0.0,
     tolerance: float = 0.1,
 ) -> Maximum:
-    _follow_displacements(model, parameters[: prior.n_force_constants])
-    model.noise = Noise(model.measurement, choice.per_look)
-    gaussian = narrowed(prior, model.prior_of(prior), choice.share)
+    _follow_displacements(model, parameters[: model.n_force_constants])
+    model.noise = Noise(model.measurement, per_look)
     return maximise(
         model, gaussian, parameters, broadening=broadening, tolerance=tolerance, max_steps=12, between=between
     )
