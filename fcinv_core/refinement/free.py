@@ -33,8 +33,10 @@ class FreeModel:
 
     Parameters are the n force constants in FC order, the four of `SHAPE`, and the logarithms of two backgrounds:
     constant in counts, and proportional to |Q|² in intensity, as incoherent scattering. Amplitudes have an
-    exponential prior, the distribution of squared structure factors (Wilson, Acta Cryst. 2, 318 (1949)), of
-    the same mean everywhere.
+    exponential prior, the distribution of squared structure factors (Wilson, Acta Cryst. 2, 318 (1949)). Its mean
+    is such that intensities do not depend on the energies that are fitted, but on those of the prior's mean: a
+    softer mode needs less amplitude for the counts it has, which a maximum over amplitudes would take for more
+    likely (an integral over them would not), and all energies would come out too low.
     """
 
     def __init__(self, measurement: Measurement, prior: Prior) -> None:
@@ -51,8 +53,10 @@ class FreeModel:
         weights, _ = one_phonon_weights(energies, data.temperature, data.resolution)
         share = np.einsum("k,bks->b", data.nodes.shares, weights) * data.grid.width
         expected = self._strength @ share[data.bin] / (data.grid.maximum - data.grid.minimum)
-        self._rate = np.full(self.branches.n_modes, expected / max(data.counts.sum(), 1.0))
-        self._amplitudes = np.full((len(data.cut_bin), self.branches.n_modes), 1 / self._rate)
+        rate = expected / max(data.counts.sum(), 1.0)
+        # Inverse mean intensities, which the energies of the fit do not change.
+        self._rates = rate / np.einsum("k,bks->bs", data.nodes.shares, weights)
+        self._amplitudes = np.full((len(data.cut_bin), self.branches.n_modes), 1 / rate)
 
     @property
     def name(self) -> AmplitudeModel:
@@ -74,6 +78,10 @@ class FreeModel:
         mean = np.append(prior.mean, np.zeros(len(self.names)))
         shape = shape_sigma(self.measurement.resolution)
         return GaussianPrior(mean, np.concatenate([prior.sigma, shape, [_BACKGROUND_SIGMA] * 2]))
+
+    def energies(self, values: FloatArray) -> FloatArray:
+        """Return mode energies at the nodes of all bins, shape (n_bins nodes, m), meV, of force constants (n,)."""
+        return self.branches.energies(values)
 
     def loss(self, parameters: FloatArray, broadening: float = 0.0) -> float:
         """Return the negative log likelihood, amplitudes at their best."""
@@ -152,7 +160,7 @@ class FreeModel:
             backgrounds,
             data.mean,
             data.covariance,
-            self._rate,
+            self._rates,
             amplitudes,
             expected,
             losses,
@@ -179,7 +187,7 @@ def _free(  # type: ignore[no-untyped-def]
     backgrounds,
     mean,
     spread,
-    rate,
+    rates,
     amplitudes,
     expected,
     losses,
@@ -190,7 +198,7 @@ def _free(  # type: ignore[no-untyped-def]
     _, per_bin, n_modes = modes.energies.shape
     n_lines, n_back = n_modes * per_bin, backgrounds.shape[1]
     p = scores.shape[1]
-    turned = np.zeros(3)
+    turned, rate = np.zeros(3), np.empty(n_modes)
     low, high = np.empty((per_bin, n_modes), np.int64), np.empty((per_bin, n_modes), np.int64)
     for c in range(len(cut_bin)):
         b, first, last = cut_bin[c], cut_start[c], cut_start[c + 1]
@@ -211,6 +219,7 @@ def _free(  # type: ignore[no-untyped-def]
                 columns[i, s] = strength[cell] * total
         x = amplitudes[c]
         for s in range(n_modes):
+            rate[s] = rates[b, s] * modes.strengths[b, :, s].sum()
             x[s] = max(x[s], 1e-3 / rate[s])
         loss = solve_amplitudes(
             counts[first:last], variance[first:last], excess[first:last], base, columns, rate, x
@@ -250,6 +259,9 @@ def _free(  # type: ignore[no-untyped-def]
             for s in range(n_modes):
                 columns[i, s] *= root
         scores[b] += np.dot(rows.T, residual)
+        for s in range(n_modes):
+            for k in range(per_bin):
+                scores[b, s * per_bin + k] += x[s] * rates[b, s] * modes.strength_slopes[b, k, s]
         information = np.dot(rows.T, rows)
         # An amplitude that sits at zero is not free: moving its line changes nothing.
         free = np.flatnonzero(x > 0.0)

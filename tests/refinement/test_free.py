@@ -10,6 +10,7 @@ from fcinv_core.refinement.free import FreeModel
 from fcinv_core.refinement.noise import Noise
 from tests.refinement.gradients import check_gradient
 from tests.refinement.test_coherent import in_zones
+from tests.refinement.test_coherent_search import few_counts
 from tests.refinement.test_lines import measurement
 
 
@@ -35,3 +36,16 @@ def test_moving_all_lines_out_of_sight_changes_nothing_more(aluminium_prior: Pri
     assert not at.gradient[:n].any()
     assert not at.information[:n, :n].any()
     assert np.diag(at.information)[n + 4 :].min() > 0
+
+
+def test_softer_modes_are_not_likelier_for_needing_less_amplitude(aluminium_prior: Prior) -> None:
+    """Lines that move down and an energy offset that moves up leave the counts as they are."""
+    data = few_counts(aluminium_prior, aluminium_prior.mean, counts=1e5, seed=4)
+    model = FreeModel(data, aluminium_prior)
+    model.noise = Noise(data, 60.0)
+    at = model.linearised(np.append(aluminium_prior.mean, np.zeros(len(model.names))))
+    n = aluminium_prior.n_force_constants
+    precision = model.prior_of(aluminium_prior).precision
+    precision[n + 2, n + 2] /= 400
+    covariance = np.linalg.inv(at.information + precision)
+    assert abs(covariance[n + 2] @ at.gradient) < 2.2 * np.sqrt(covariance[n + 2, n + 2])
