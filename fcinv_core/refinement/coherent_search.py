@@ -22,7 +22,8 @@ from fcinv_core.refinement.noise import Noise
 from fcinv_core.refinement.posterior import posterior_of
 from fcinv_core.refinement.refined import Fit, Refined
 from fcinv_core.refinement.scoring import GaussianPrior, Maximum, maximise
-from fcinv_core.refinement.settings import FAR_SCALES, RefineSettings
+from fcinv_core.refinement.settings import RefineSettings
+from fcinv_core.refinement.starts import FAR_SCALES, Start, first_apart, ranked_starts
 from fcinv_core.structure_factor.scattering_lengths import natural_scattering_lengths
 
 
@@ -40,6 +41,8 @@ _ROUNDS, _STEPS = (_Round(0.0734, 60.0, 3), _Round(0.0367, 20.0, 2), _Round(0.01
 _LAST_WIDTH, _LAST_PER_LOOK = 0.00734, 2.0
 #: Dispersions that are followed are this share of the highest mode (rms) apart at least.
 _APART = 0.03
+#: Starts that are followed.
+_FOLLOWED = 4
 #: Relative variances of the intensity of one look among which the counts choose.
 _PER_LOOK = np.array([0.0, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2])
 #: Share of the prior's floor with which the search begins.
@@ -73,13 +76,12 @@ def refine_coherent(
     highest = float(coarse.energies(prior.mean).max())
     found = _search(coarse, prior, starts, highest, settings, between)
     model = CoherentModel(measurement, prior, lengths)
-    start, parameters = found[0]
-    best, width = _sharpened(model, prior, _narrow(model, prior, parameters, highest, between), between)
+    best, width = _sharpened(model, prior, _narrow(model, prior, found[0].parameters, highest, between), between)
     per_look = model.noise.per_look
-    fits = [(start, best)]
-    for start, parameters in found[1:]:
-        begin = _narrow(model, prior, parameters, highest, between)
-        fits.append((start, _fitted(model, width.gaussian, begin, per_look, between)))
+    fits = [(found[0].values, best)]
+    for start in found[1:]:
+        begin = _narrow(model, prior, start.parameters, highest, between)
+        fits.append((start.values, _fitted(model, width.gaussian, begin, per_look, between)))
     fits.sort(key=lambda fit: fit[1].objective)
     if fits[0][1] is not best:
         best, width = _sharpened(model, prior, fits[0][1].parameters, between)
@@ -137,55 +139,31 @@ def _search(
     highest: float,
     settings: RefineSettings,
     between: Callable[[], None],
-) -> list[tuple[FloatArray, FloatArray]]:
-    """Compare all starts and follow the best with narrower and narrower lines; (start, parameters), best first."""
+) -> list[Start]:
+    """Compare all starts and follow the best with narrower and narrower lines; best first."""
     gaussian, n = narrowed(prior, model.prior_of(prior), _FIRST_SHARE), prior.n_force_constants
     rounds, scales = (_ROUNDS, FAR_SCALES) if settings.far else (_ROUNDS[-1:], np.ones(1))
     model.noise = Noise(model.measurement, rounds[0].per_look)
-    candidates = []
-    for start in starts:
-        for scaled in scales[:, None] * start:
-            between()
-            parameters = np.append(scaled, gaussian.mean[n:])
-            candidates.append((model.loss(parameters, rounds[0].width * highest), start, parameters))
-    candidates.sort(key=lambda candidate: candidate[0])
-    running = _distinct(
-        model, [(start, parameters) for _, start, parameters in candidates], n, highest, settings.max_starts
-    )
+    ranked = ranked_starts(model, starts, gaussian.mean[n:], scales, rounds[0].width * highest, between)
+    running = first_apart(model, ranked, _APART * highest, settings.max_starts or _FOLLOWED)
     for one in rounds:
         model.noise = Noise(model.measurement, one.per_look)
         ends = []
-        for start, parameters in running:
-            _follow_displacements(model, parameters[:n])
+        for start in running:
+            _follow_displacements(model, start.parameters[:n])
             end = maximise(
                 model,
                 gaussian,
-                parameters,
+                start.parameters,
                 broadening=one.width * highest,
                 tolerance=0.5,
                 max_steps=_STEPS,
                 between=between,
             )
-            ends.append((start, end))
-        ends.sort(key=lambda end: end[1].objective)
-        running = _distinct(model, [(start, end.parameters) for start, end in ends], n, highest, one.survivors)
+            ends.append((end.objective, start._replace(parameters=end.parameters)))
+        ends.sort(key=lambda pair: pair[0])
+        running = first_apart(model, [start for _, start in ends], _APART * highest, one.survivors)
     return running
-
-
-def _distinct(
-    model: CoherentModel, starts: list[tuple[FloatArray, FloatArray]], n: int, highest: float, most: int
-) -> list[tuple[FloatArray, FloatArray]]:
-    """Pick the first starts whose dispersions lie apart, ``most`` of them at most."""
-    chosen: list[tuple[FloatArray, FloatArray]] = []
-    energies: list[FloatArray] = []
-    for start, parameters in starts:
-        own = model.energies(parameters[:n])
-        if all(np.sqrt(np.mean((own - other) ** 2)) > _APART * highest for other in energies):
-            chosen.append((start, parameters))
-            energies.append(own)
-        if len(chosen) == most:
-            break
-    return chosen
 
 
 def _narrow(

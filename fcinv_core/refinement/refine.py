@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -19,12 +18,15 @@ from fcinv_core.refinement.noise import Noise
 from fcinv_core.refinement.posterior import overdispersion_of, posterior_of
 from fcinv_core.refinement.refined import Fit, Refined
 from fcinv_core.refinement.scoring import GaussianPrior, Maximum, Model, maximise
-from fcinv_core.refinement.settings import FAR_SCALES, RefineSettings
+from fcinv_core.refinement.settings import RefineSettings
+from fcinv_core.refinement.starts import FAR_SCALES, Start, first_apart, ranked_starts
 from fcinv_core.refinement.unit import UnitModel
 
 #: Rounds from coarse to fine: width that is added to lines as a share of the highest mode of the prior's mean,
 #: steps, starts that go on. The first is about what a scale between those that are tried leaves.
-_ROUNDS = ((0.0734, 12, 4), (0.0367, 10, 3), (0.0184, 10, 3), (0.00734, 10, 2))
+_ROUNDS = ((0.0734, 12, 8), (0.0367, 10, 6), (0.0184, 10, 4), (0.00734, 10, 4))
+#: Starts that are followed; with free amplitudes their dispersions are that share of the highest mode apart.
+_FOLLOWED_STARTS, _APART = 8, 0.02
 #: Extra variance of a look relative to its squared intensity: from much, with which strong and weak cells count
 #: alike and maxima are few, to none.
 _PER_LOOK = (60.0, 20.0, 6.0, 2.0, 0.6, 0.2, 0.0)
@@ -41,15 +43,6 @@ _SAME_START = 0.05
 #: Ends whose mode energies differ by less than this share of the lines' width (root mean square) are one, and so
 #: many starts that all come to one leave the rest out.
 _SAME_END, _ENOUGH = 0.1, 4
-
-
-@dataclass(frozen=True, eq=False)
-class _Followed:
-    """A start, the parameters that it has come to, and the number of starts that have come there."""
-
-    start: FloatArray
-    parameters: FloatArray
-    n_starts: int = 1
 
 
 def refine(
@@ -115,8 +108,8 @@ def _refined(
         best,
         tuple(
             Fit(
-                one.start,
-                end.parameters[: len(one.start)],
+                one.values,
+                end.parameters[: len(one.values)],
                 2 * end.at.loss,
                 2 * end.objective,
                 end.converged,
@@ -138,7 +131,7 @@ def _from_coarse_to_fine(
     highest: float,
     settings: RefineSettings,
     between: Callable[[], None],
-) -> list[tuple[_Followed, Maximum]]:
+) -> list[tuple[Start, Maximum]]:
     """Follow the best starts through rounds of narrower and narrower lines; best first.
 
     ``highest`` is the energy (meV) that the widths of the rounds are shares of.
@@ -149,14 +142,8 @@ def _from_coarse_to_fine(
     rounds = [(share * highest, steps, survivors) for share, steps, survivors in _ROUNDS] if settings.far else []
     scales = FAR_SCALES if settings.far else np.ones(1)
     model.noise = Noise(model.measurement, _PER_LOOK[0])
-    candidates = []
-    for start in _distinct(starts, prior.sigma[:n], settings.max_starts):
-        for scaled in scales[:, None] * start:
-            between()
-            parameters = np.append(scaled, prior.mean[n:])
-            candidates.append((model.loss(parameters, rounds[0][0] if rounds else 0.0), start, parameters))
-    candidates.sort(key=lambda candidate: candidate[0])
-    running = [_Followed(start, parameters) for _, start, parameters in candidates[: settings.max_starts]]
+    ranked = ranked_starts(model, starts, prior.mean[n:], scales, rounds[0][0] if rounds else 0.0, between)
+    running = first_apart(model, ranked, _APART * highest, settings.max_starts or _FOLLOWED_STARTS)
     running = _followed([(model, *one) for one in rounds], prior, running, between)
     return _finished(model, prior, running, rounds[-1][0] if rounds else None, between)
 
@@ -167,7 +154,7 @@ def _from_blurred_to_sharp(
     starts: FloatArray,
     settings: RefineSettings,
     between: Callable[[], None],
-) -> list[tuple[_Followed, Maximum]]:
+) -> list[tuple[Start, Maximum]]:
     """Follow starts through sharper and sharper spectra, the best of them to the end; best first.
 
     Lines of a blurred spectrum can pass through each other. Which of two branches lies higher is decided where they
@@ -178,19 +165,13 @@ def _from_blurred_to_sharp(
         (model.blurred(share * fwhm, error), share * fwhm, steps, survivors)
         for share, error, steps, survivors in _BLURRED_ROUNDS[0 if settings.far else 1 :]
     ]
-    running = [
-        _Followed(start, np.append(start, prior.mean[n:]))
-        for start in _distinct(starts, prior.sigma[:n], settings.max_starts)
-    ]
+    most = settings.max_starts or _FOLLOWED_STARTS
+    chosen = _distinct(starts, prior.sigma[:n], most)
     if settings.far:
         blurred, width = rounds[0][:2]
-        scaled = [
-            _Followed(one.start, np.append(scale * one.start, prior.mean[n:]))
-            for one in running
-            for scale in FAR_SCALES
-        ]
-        scaled.sort(key=lambda one: blurred.loss(one.parameters, width))
-        running = scaled[: settings.max_starts]
+        running = ranked_starts(blurred, chosen, prior.mean[n:], FAR_SCALES, width, between)[:most]
+    else:
+        running = [Start(values, np.append(values, prior.mean[n:])) for values in chosen]
     running = _followed(rounds, prior, running, between)
     return _finished(model, prior, running, rounds[-1][1] if settings.far else None, between)
 
@@ -198,28 +179,28 @@ def _from_blurred_to_sharp(
 def _followed(
     rounds: Sequence[tuple[Model, float, int, int]],
     prior: GaussianPrior,
-    running: list[_Followed],
+    running: list[Start],
     between: Callable[[], None],
-) -> list[_Followed]:
+) -> list[Start]:
     """Follow starts through rounds of a model, the width of its lines, steps, and those that go on."""
     for model, width, steps, survivors in rounds:
         same = _SAME_END * max(width, model.measurement.resolution.elastic_fwhm)
-        ends: list[tuple[_Followed, Maximum]] = []
+        ends: list[tuple[Start, Maximum]] = []
         for number, one in enumerate(running):
             if number >= _ENOUGH and len(ends) == 1:
                 break
             end = maximise(
                 model, prior, one.parameters, broadening=width, tolerance=0.3, max_steps=steps, between=between
             )
-            ends = _with_end(ends, replace(one, parameters=end.parameters), end, same)
+            ends = _with_end(ends, one._replace(parameters=end.parameters), end, same)
         ends.sort(key=lambda pair: pair[1].objective)
         running = [one for one, _ in ends[:survivors]]
     return running
 
 
 def _with_end(
-    ends: list[tuple[_Followed, Maximum]], one: _Followed, end: Maximum, same: float
-) -> list[tuple[_Followed, Maximum]]:
+    ends: list[tuple[Start, Maximum]], one: Start, end: Maximum, same: float
+) -> list[tuple[Start, Maximum]]:
     """Add where a start ended; ends whose mode energies differ by less than ``same`` (rms, meV) become the best."""
     others = []
     for other, found in ends:
@@ -230,17 +211,17 @@ def _with_end(
         n_starts = one.n_starts + other.n_starts
         if found.objective < end.objective:
             one, end = other, found
-        one = replace(one, n_starts=n_starts)
+        one = one._replace(n_starts=n_starts)
     return [*others, (one, end)]
 
 
 def _finished(
     model: Model,
     prior: GaussianPrior,
-    running: list[_Followed],
+    running: list[Start],
     shake: float | None,
     between: Callable[[], None],
-) -> list[tuple[_Followed, Maximum]]:
+) -> list[tuple[Start, Maximum]]:
     """Follow starts to the end, best first; the best is shaken with lines that much wider."""
     final = [(one, maximise(model, prior, one.parameters, tolerance=0.1, between=between)) for one in running]
     final.sort(key=lambda end: end[1].objective)

@@ -70,6 +70,9 @@ class Model(Protocol):
     def prior_of(self, prior: Prior) -> GaussianPrior:
         """Return the Gaussian prior of all parameters."""
 
+    def energies(self, values: FloatArray) -> FloatArray:
+        """Return mode energies at the nodes of all bins, shape (n_bins nodes, m), meV, of force constants (n,)."""
+
     def loss(self, parameters: FloatArray, broadening: float = 0.0) -> float:
         """Return the negative log likelihood; ``broadening`` (meV) widens all lines. Threads may share it."""
 

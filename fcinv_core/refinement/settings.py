@@ -4,13 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from fcinv_core.refinement.refined import AmplitudeModel
 from fcinv_core.structure_factor.scattering_lengths import ScatteringLengths
-
-#: Factors that are tried on every start that may be far off: force fields are soft together.
-FAR_SCALES = np.array([0.8, 0.9, 1.0, 1.1, 1.25, 1.4, 1.6, 1.8, 2.0])
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,7 +17,7 @@ class RefineSettings:
     model
         Amplitude model.
     max_starts
-        Starts that are followed.
+        Starts that are followed; by default eight, with structure factors, which have fewer maxima, four.
     far
         Whether starts may lie farther off than lines are wide: each is tried scaled as a whole too, since force
         fields are soft together, and lines are wide at first.
@@ -37,7 +32,7 @@ class RefineSettings:
     """
 
     model: AmplitudeModel = "free"
-    max_starts: int = 4
+    max_starts: int | None = None
     far: bool = True
     n_draws: int = 200
     reweight: bool = True

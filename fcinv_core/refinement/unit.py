@@ -102,6 +102,10 @@ class UnitModel:
         rest = np.log([scale / self._scale, max(level, 1e-6)])
         return np.concatenate([values, np.zeros(len(SHAPE)), rest])
 
+    def energies(self, values: FloatArray) -> FloatArray:
+        """Return mode energies at the nodes of all bins, shape (n_bins nodes, m), meV, of force constants (n,)."""
+        return self._branches.energies(values)
+
     def loss(self, parameters: FloatArray, broadening: float = 0.0) -> float:
         """Return the negative log likelihood."""
         return float(self.measurement.weight @ bin_losses(self.noise, self.expected(parameters, broadening)))
