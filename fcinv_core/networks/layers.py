@@ -11,6 +11,8 @@ from torch.nn import functional
 
 #: Standard deviations of the Gaussians over which sparse counts are pooled, pixels.
 _POOLED_OVER = (1.0, 2.5)
+#: Weights of pixels that are too far off to count.
+_NEGLIGIBLE = 1e-12
 #: Scaled intensities are cut here: single counts on little exposure are larger without meaning more.
 _BRIGHTEST = 4.0
 #: Brings log(1 + expected counts) to the order of 1.
@@ -71,7 +73,9 @@ class Stem(nn.Module):
 def _pooling(n: int, sigma: float) -> Tensor:
     """Gaussian weights of n pixels for each of them, shape (n, n), 1 at the pixel itself: sums, not averages."""
     place = torch.arange(n, dtype=torch.float32)
-    return torch.exp(-(((place[:, None] - place) / sigma) ** 2) / 2)
+    weights = torch.exp(-(((place[:, None] - place) / sigma) ** 2) / 2)
+    # Subnormal numbers, which the tails would lead to, are handled by processors many times more slowly.
+    return torch.where(weights < _NEGLIGIBLE, 0.0, weights)
 
 
 class Residual(nn.Module):
