@@ -68,6 +68,11 @@ class InvertForceConstants(DataProcessorAlgorithm):
             doc="Trained model of the crystal: the folder that TrainFCInversion wrote, or the name of one that "
             "comes with fcinv, such as ge.",
         )
+        self.declareProperty(
+            IMDHistoWorkspaceProperty("ZoneWorkspace", "", Direction.Input, PropertyMode.Optional),
+            "The same measurement over the irreducible zone (fcinv fold --grid, LoadMD): the refinement uses it in "
+            "place of the path, and with it all counts; best with coherent Amplitudes.",
+        )
 
     def _declare_method(self):
         self.declareProperty(
@@ -94,10 +99,11 @@ class InvertForceConstants(DataProcessorAlgorithm):
         self.declareProperty(
             "PerRun",
             False,
-            doc="Invert each run alone too, and the first 2, 4, 8 ... together, on all cores. ResultFolder and "
-            "OutputPerRunWorkspace hold what comes out.",
+            doc="Invert each run alone too, and the first 2, 4, 8 ... together, on all cores; with ZoneWorkspace "
+            "over the zone. ResultFolder and OutputPerRunWorkspace hold what comes out.",
         )
-        self.setPropertySettings("Amplitudes", self._refining())
+        for name in ("ZoneWorkspace", "Amplitudes"):
+            self.setPropertySettings(name, self._refining())
         for name in ("Method", "Amplitudes", "NumberOfDraws", "Seed", "PerRun"):
             self.setPropertyGroup(name, "Method")
 
@@ -213,6 +219,7 @@ class InvertForceConstants(DataProcessorAlgorithm):
             request.model,
             request.settings,
             provenance=request.provenance,
+            zone=request.zone,
             say=steps.begin,
             between=steps.step,
         )

@@ -31,7 +31,7 @@ from fcinv_core.crystal import read_structure
 from fcinv_core.dynamics import gpu
 from fcinv_core.force_constants.phonopy_files import read_force_constants
 from fcinv_core.networks import TrainSettings
-from fcinv_core.networks.architectures import ARCHITECTURES, Network, build, default_parameters
+from fcinv_core.networks.architectures import ARCHITECTURES, Network, build, default_parameters, embeddings
 from fcinv_core.networks.batches import TRAINING, VALIDATION, Samples
 from fcinv_core.networks.calibration import answer, scores
 from fcinv_core.networks.fitting import Fitting, Optimisation
@@ -212,7 +212,7 @@ def seconds_to_score(path: Path, settings: TrainSettings, device: str, score: fl
         print(f"  {line}", flush=True)
         if line.startswith("regressor"):
             network.eval().cpu()
-            r2, _ = scores(answer(network, held.images, held.targets, DRAWS, 0))
+            r2, _ = scores(answer(network, embeddings(network, held.images), held.targets, DRAWS, 0))
             network.to(device)
             found.append((time.perf_counter() - begin, float(np.mean(r2[:SCORED]))))
             print(f"    {found[-1][0]:.0f} s: R² of FC0 to FC{SCORED - 1} {found[-1][1]:.3f}", flush=True)

@@ -12,8 +12,8 @@ from fcinv_core.benchmark.spectra import Measured, Spectra, measure
 from fcinv_core.crystal import FloatArray, read_structure
 from fcinv_core.dynamics import mode_energies
 from fcinv_core.force_constants.phonopy_files import read_force_constants
+from fcinv_core.networks.architectures import embeddings
 from fcinv_core.networks.augmentation import MeasurementRanges, Spectrometer
-from fcinv_core.networks.features import features_of
 from fcinv_core.networks.signs import exceeding, levels
 from fcinv_core.potentials.shipped import shipped_ensemble, shipped_ensembles
 from fcinv_core.qpath import standard_path
@@ -130,8 +130,9 @@ def _signs(entrant: Entrant, measured: Sequence[Measured], spectra: Spectra, dra
     model = entrant.model
     images = entrant.images(measured, spectra.training)
     unknown = np.broadcast_to(model.prior.mean, (len(images), len(model.prior.mean)))
-    found = entrant.answers(images, unknown, draws, spectra.seed).draws
-    return model.usual.signs(images.numpy(), found, features_of(model.network, images))
+    embedded = embeddings(model.network, images)
+    found = entrant.answers(embedded, unknown, draws, spectra.seed).draws
+    return model.usual.signs(images.numpy(), found, model.network.features(embedded).numpy())
 
 
 def unusual(

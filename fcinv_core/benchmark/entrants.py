@@ -12,6 +12,7 @@ import torch
 from fcinv_core.benchmark.spectra import Measured
 from fcinv_core.crystal import FloatArray, IntArray
 from fcinv_core.errors import InputError
+from fcinv_core.networks.architectures import embeddings
 from fcinv_core.networks.calibration import Answers, answer, corrected
 from fcinv_core.networks.inputs import image_of, resample
 from fcinv_core.networks.model import Model, load_model
@@ -64,20 +65,24 @@ class Entrant:
             )
         )
 
-    def answers(self, images: torch.Tensor, values: FloatArray, n: int, seed: int) -> Answers:
+    def embedded(self, measured: Sequence[Measured], training: TrainingSet) -> torch.Tensor:
+        """Return its embeddings of those images."""
+        return embeddings(self.model.network, self.images(measured, training))
+
+    def answers(self, embedded: torch.Tensor, values: FloatArray, n: int, seed: int) -> Answers:
         """Draw n answers, with its correction of their spread.
 
         Parameters
         ----------
-        images
-            See `images`.
+        embedded
+            See `embedded`.
         values
             Shape (m, n_fc): true force constants in FC order, eV/Å².
         n, seed
             Number of draws of each, and their source.
         """
         truth = torch.from_numpy(self.model.standardisation.apply(values))
-        found = answer(self.model.network, images, truth, n, seed)
+        found = answer(self.model.network, embedded, truth, n, seed)
         return Answers(corrected(found.draws, self.model.factor), found.truth)
 
 

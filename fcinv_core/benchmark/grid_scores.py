@@ -116,8 +116,8 @@ def score_grid(
     for cell, level in enumerate(CELLS):
         measured = spectra.noisy(cell)
         for entrant in entrants:
-            images = entrant.images(measured, spectra.training)
-            answers = entrant.answers(images, spectra.values, draws, spectra.seed)
+            embedded = entrant.embedded(measured, spectra.training)
+            answers = entrant.answers(embedded, spectra.values, draws, spectra.seed)
             found[entrant.label].append(score(entrant, answers, spectra))
         r2 = ", ".join(f"{label} {scored[-1].r2.mean():.3f}" for label, scored in found.items())
         say(

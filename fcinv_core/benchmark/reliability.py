@@ -134,8 +134,8 @@ def judge(
     clean: dict[str, Answers] = {}
     for kind, measured in kinds(spectra, elastic).items():
         for entrant in entrants:
-            images = entrant.images(measured, spectra.training)
-            answers = entrant.answers(images, spectra.values, draws, spectra.seed)
+            embedded = entrant.embedded(measured, spectra.training)
+            answers = entrant.answers(embedded, spectra.values, draws, spectra.seed)
             if kind == "clean":
                 clean[entrant.label] = answers
             found[entrant.label][kind] = reliability(answers.of(entrant.places), spectra.seed)

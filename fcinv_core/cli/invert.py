@@ -33,6 +33,7 @@ EPILOG = """\
 examples:
   fcinv invert folded.nxs --model ge --out result/
   fcinv invert folded.nxs --model models/mycrystal --fwhm 1.0 -0.02 --window 3 36 --out result/
+  fcinv invert folded.nxs --zone zone.nxs --model ge --refine coherent --out result/
   fcinv invert folded.nxs --model ge --per-run --out result/
   fcinv invert folded.nxs --model ge --method fit --out without_network/"""
 
@@ -58,7 +59,9 @@ def add_parser(subparsers: Any) -> None:
     add_method_options(parser)
     parts = parser.add_argument_group("about single orientations")
     parts.add_argument(
-        "--per-run", action="store_true", help="invert each run alone too, and the first 2, 4, 8 ... together"
+        "--per-run",
+        action="store_true",
+        help="invert each run alone too, and the first 2, 4, 8 ... together; with --zone over the zone",
     )
     parts.add_argument(
         "--threads", type=int, metavar="N", help="runs at a time (default: one for each processor core)"

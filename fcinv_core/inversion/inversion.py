@@ -90,6 +90,8 @@ class Inversion:
         What the refinement says; None with the method "network".
     path_fit
         After a refinement over the irreducible zone: the fit along the path with these force constants.
+    zone
+        The same measurement over the irreducible zone, and the cells of it that took part, if that was refined.
     derived
         What follows from the answer.
     prior_energies
@@ -119,6 +121,7 @@ class Inversion:
     assumptions: tuple[str, ...] = ()
     provenance: Mapping[str, Any] = field(default_factory=dict)
     path_fit: Refined | None = None
+    zone: tuple[Folded, BoolArray] | None = None
 
     @property
     def crystal(self) -> Crystal:

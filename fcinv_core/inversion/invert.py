@@ -130,6 +130,7 @@ def invert(
                 "a network answers from the path", "it does not use the zone", "leave the zone out, or refine"
             )
         check_zone(zone[0], folded)
+        zone = zone[0], _in_window(*zone, chosen)
     path = folded.bins.path
     assert path is not None  # checked
     dynamics = prior.dynamics(path.q, path.direction)
@@ -138,7 +139,7 @@ def invert(
     if chosen.method != "fit":
         say("the network looks at the measurement")
         found = folded.intensity(keep)
-        answer = model.draw(
+        answer = model.answer(
             found.counts, found.exposure_in_counts, chosen.n_draws, chosen.seed, path=path, grid=folded.grid
         )
         energies = dynamics.energies(np.vstack([answer.draws.mean(axis=0), answer.draws]))
@@ -148,9 +149,7 @@ def invert(
         say(f"refining {prior.n_force_constants} force constants")
         answered = None if network is None else network.answer
         along_path = refinable(folded, keep, chosen)
-        data = along_path
-        if zone is not None:
-            data = refinable(zone[0], _in_window(*zone, chosen), chosen)
+        data = along_path if zone is None else refinable(*zone, chosen)
         asked = RefineSettings(n_draws=chosen.n_draws, seed=chosen.seed)
         refined = refine_measurement(data, prior, answered, chosen.amplitudes, asked, between, starts)
         if zone is not None:
@@ -175,6 +174,7 @@ def invert(
         derived=derive(prior, folded.bins.crystal, path, values, draws, kelvin, between=between),
         prior_energies=_prior_band(prior, path, chosen.seed),
         path_fit=path_fit,
+        zone=zone,
     )
     return replace(
         inversion,

@@ -25,7 +25,7 @@ from fcinv_core.refinement.settings import RefineSettings
 from fcinv_core.work_units import unit_map
 
 if TYPE_CHECKING:
-    from fcinv_core.networks.model import Model
+    from fcinv_core.networks.model import Model, NetworkDraws
 
 #: Spacing of the mesh on which dispersions are compared, 1/Å.
 _SPACING = 0.15
@@ -46,7 +46,7 @@ class PartialAnswer:
     angle
         Of the last of them: rotation of the goniometer from the first run of the measurement, degrees.
     counts
-        Counts that took part.
+        Counts that took part: of the irreducible zone where the refinement was over it.
     amplitudes
         Amplitude model of the refinement; "network" where there was none.
     values, sigma
@@ -90,15 +90,33 @@ class PerRun:
 
 
 @dataclass(frozen=True, eq=False)
+class _Kept:
+    """A fold of all runs, and the numbers of its cells that take part."""
+
+    folded: Folded
+    cells: IntArray
+
+    @classmethod
+    def of(cls, folded: Folded, keep: BoolArray) -> _Kept:
+        """Take those that a mask chooses."""
+        return cls(folded, folded.cells.cell[keep])
+
+    def only_runs(self, numbers: tuple[int, ...]) -> tuple[Folded, BoolArray]:
+        """Return the fold of some runs, and which of its cells take part."""
+        folded = self.folded.only_runs(numbers)
+        return folded, (folded.cells.exposure > 0) & np.isin(folded.cells.cell, self.cells)
+
+
+@dataclass(frozen=True, eq=False)
 class _Shared:
     """What all units of work have in common."""
 
-    folded: Folded
-    kept: IntArray
+    path: _Kept
+    zone: _Kept | None
     model: Model
     settings: InversionSettings
     values: FloatArray
-    zone: BornVonKarman
+    mesh: BornVonKarman
     weights: FloatArray
 
 
@@ -113,6 +131,8 @@ def invert_per_run(
     between: Callable[[], None] = lambda: None,
 ) -> PerRun:
     """Invert every run of a measurement alone, and the first 2, 4, 8 ... together.
+
+    They are refined over what all runs were: along the path, or over the irreducible zone.
 
     Parameters
     ----------
@@ -141,12 +161,12 @@ def invert_per_run(
         raise InputError("the measurement has one run", "--per-run compares several", "fold runs apart")
     q, weights = irreducible_mesh(inversion.prior.crystal, _SPACING)
     shared = _Shared(
-        folded=folded,
-        kept=folded.cells.cell[inversion.keep],
+        path=_Kept.of(folded, inversion.keep),
+        zone=None if inversion.zone is None else _Kept.of(*inversion.zone),
         model=model,
         settings=settings,
         values=inversion.values,
-        zone=inversion.prior.dynamics(q),
+        mesh=inversion.prior.dynamics(q),
         weights=weights,
     )
     first = [2**k for k in range(1, len(numbers).bit_length()) if 2**k < len(numbers)]
@@ -162,7 +182,7 @@ def invert_per_run(
     everything = PartialAnswer(
         runs=tuple(numbers),
         angle=single[-1].angle,
-        counts=float(inversion.intensity.counts[_fitted(inversion)].sum()),
+        counts=_counts(inversion),
         amplitudes="network" if inversion.refined is None else inversion.refined.model,
         values=inversion.values,
         sigma=inversion.sigma,
@@ -173,11 +193,17 @@ def invert_per_run(
     return PerRun(single, running, time.perf_counter() - started)
 
 
-def _fitted(inversion: Inversion) -> BoolArray:
-    """Cells along the path whose counts took part, shape (n_points, n_energies)."""
-    if inversion.along_path is not None:
-        return inversion.along_path.covered
-    return np.broadcast_to(inversion.folded.grid.centres > 0, inversion.intensity.counts.shape)
+def _counts(inversion: Inversion) -> float:
+    """Counts of all runs that took part."""
+    if inversion.refined is None:
+        return _above_elastic(inversion.folded, inversion.keep)
+    folded, keep = (inversion.folded, inversion.keep) if inversion.zone is None else inversion.zone
+    return float(folded.intensity(keep).counts[inversion.refined.covered].sum())
+
+
+def _above_elastic(folded: Folded, keep: BoolArray) -> float:
+    """Counts of energy loss."""
+    return float(folded.intensity(keep).counts[:, folded.grid.centres > 0].sum())
 
 
 class _NotWanted(Exception):
@@ -212,10 +238,9 @@ def _in_threads(
 
 def _answer(shared: _Shared, numbers: tuple[int, ...], between: Callable[[], None] = lambda: None) -> PartialAnswer:
     """Invert some of the runs; what ``between`` raises ends it."""
-    folded, settings, prior = shared.folded.only_runs(numbers), shared.settings, shared.model.prior
-    cells = folded.cells
-    keep = (cells.exposure > 0) & np.isin(cells.cell, shared.kept)
-    angle = rotation_angle(shared.folded.runs[0].goniometer, folded.runs[-1].goniometer)
+    settings, prior = shared.settings, shared.model.prior
+    folded, keep = shared.path.only_runs(numbers)
+    angle = rotation_angle(shared.path.folded.runs[0].goniometer, folded.runs[-1].goniometer)
     counts = 0.0
     try:
         network = None
@@ -223,10 +248,12 @@ def _answer(shared: _Shared, numbers: tuple[int, ...], between: Callable[[], Non
             network = _ask(shared.model, folded, keep, settings.seed)
         if settings.method == "network":
             assert network is not None
-            counts = float(cells.counts[keep & (folded.grid.centres > 0)[cells.energy]].sum())
+            counts = _above_elastic(folded, keep)
             values, covariance = network.draws.mean(axis=0), np.cov(network.draws, rowvar=False)
             name = "network"
         else:
+            if shared.zone is not None:
+                folded, keep = shared.zone.only_runs(numbers)
             data = refinable(folded, keep, settings)
             counts = float(data.counts.sum())
             asked = RefineSettings(n_draws=_DRAWS, reweight=False, seed=settings.seed)
@@ -235,7 +262,7 @@ def _answer(shared: _Shared, numbers: tuple[int, ...], between: Callable[[], Non
     except InputError as error:
         nothing = np.full(prior.n_force_constants, np.nan)
         return PartialAnswer(numbers, angle, counts, settings.method, nothing, nothing, np.nan, np.nan, str(error))
-    difference = shared.zone.energies(np.array([values, shared.values]), threads=1)
+    difference = shared.mesh.energies(np.array([values, shared.values]), threads=1)
     square = (difference[0] - difference[1]) ** 2
     return PartialAnswer(
         runs=numbers,
@@ -249,7 +276,7 @@ def _answer(shared: _Shared, numbers: tuple[int, ...], between: Callable[[], Non
     )
 
 
-def _ask(model: Model, folded: Folded, keep: BoolArray, seed: int) -> Any:
+def _ask(model: Model, folded: Folded, keep: BoolArray, seed: int) -> NetworkDraws:
     """Let the network look at a part of the measurement."""
     path, found = folded.bins.path, folded.intensity(keep)
     assert path is not None  # checked with the whole measurement
@@ -258,7 +285,7 @@ def _ask(model: Model, folded: Folded, keep: BoolArray, seed: int) -> Any:
 
 def _expected_error(shared: _Shared, covariance: FloatArray, values: FloatArray | None = None) -> float:
     """Root mean square standard deviation of mode energies over the zone, meV."""
-    _, slopes = shared.zone.energy_derivatives(shared.values if values is None else values)
+    _, slopes = shared.mesh.energy_derivatives(shared.values if values is None else values)
     variance = np.einsum("qmk,kl,qml->qm", slopes, covariance, slopes, optimize=True)
     return float(np.sqrt(shared.weights @ variance.mean(axis=1)))
 

@@ -18,15 +18,14 @@ from fcinv_core.refinement.settings import RefineSettings
 from fcinv_core.structure_factor.scattering_lengths import natural_scattering_lengths
 
 if TYPE_CHECKING:
-    from fcinv_core.networks.model import NetworkAnswer
+    from fcinv_core.networks.model import NetworkDraws
 
 #: Where the weights of modes come from: named, or what the counts carry.
 AmplitudeChoice = Literal["auto", "unit", "free", "coherent"]
 #: Counts for each mode of each bin from which on its amplitude can be found along with its energy.
 COUNTS_PER_MODE = 30.0
-#: Draws of a network that are refined beside its mean: with free amplitudes each costs seconds, with structure
-#: factors most are left after a look.
-_DRAWS, _COHERENT_DRAWS = 2, 6
+#: Draws of a network that are looked at beside its mean; most are left after that.
+_DRAWS = 6
 #: Standard deviation that holds a force constant where it is, eV/Å².
 _HELD = 1e-6
 
@@ -56,7 +55,7 @@ def amplitudes_for(measurement: Measurement) -> tuple[AmplitudeModel, str]:
 def refine_measurement(
     measurement: Measurement,
     prior: Prior,
-    network: NetworkAnswer | None,
+    network: NetworkDraws | None,
     amplitudes: AmplitudeChoice,
     settings: RefineSettings,
     between: Callable[[], None] = lambda: None,
@@ -69,7 +68,7 @@ def refine_measurement(
     measurement, prior
         What is fitted.
     network
-        What the network says of it; None without one.
+        What the network draws for it; None without one.
     amplitudes
         The amplitude model, or "auto".
     settings
@@ -85,7 +84,7 @@ def refine_measurement(
         If structure factors are asked for and an element has no scattering length.
     """
     model, why = amplitudes_for(measurement) if amplitudes == "auto" else (amplitudes, None)
-    starts = starts_from(prior, network, _COHERENT_DRAWS if model == "coherent" else _DRAWS)
+    starts = starts_from(prior, network)
     if also is not None:
         starts = np.vstack([also, starts])
     refined = refine(measurement, prior, starts, replace(settings, model=model), between=between)
@@ -101,7 +100,7 @@ def fit_along_path(
     return refine(measurement, held, found.values, settings, between=between)
 
 
-def starts_from(prior: Prior, network: NetworkAnswer | None, n_draws: int) -> FloatArray:
+def starts_from(prior: Prior, network: NetworkDraws | None) -> FloatArray:
     """What the network says and the prior's mean; without a network that and its stable members: shape (k, n).
 
     In the draws of a network the force constants that it was not taught stay at their mean: the spread of their
@@ -110,7 +109,7 @@ def starts_from(prior: Prior, network: NetworkAnswer | None, n_draws: int) -> Fl
     if network is None:
         return np.array([prior.mean, *(member.values for member in prior.members if member.stability.stable)])
     mean = network.draws.mean(axis=0)
-    drawn = np.repeat(mean[None], n_draws, axis=0)
+    drawn = np.repeat(mean[None], _DRAWS, axis=0)
     retained = network.retained
-    drawn[:, retained] = network.draws[:n_draws, retained]
+    drawn[:, retained] = network.draws[:_DRAWS, retained]
     return np.vstack([mean, prior.mean, drawn])

@@ -44,6 +44,8 @@ class InversionRequest:
         The measurement.
     keep
         Shape (k,): cells of ``folded.cells`` that take part.
+    zone
+        The same measurement over the irreducible zone, and the cells of it that take part, or None.
     model
         The trained model.
     settings
@@ -58,6 +60,7 @@ class InversionRequest:
 
     folded: Folded
     keep: BoolArray
+    zone: tuple[Folded, BoolArray] | None
     model: Model
     settings: InversionSettings
     provenance: Mapping[str, Any]
@@ -71,6 +74,9 @@ def inversion_problems(algorithm: Any) -> dict[str, str]:
     missing = _missing_for_inversion(algorithm.getProperty("InputWorkspace").value)
     if missing is not None:
         problems["InputWorkspace"] = missing
+    wrong = _wrong_zone(algorithm)
+    if wrong is not None:
+        problems["ZoneWorkspace"] = wrong
     problems.check("Model", lambda: card_of(_model_folder(algorithm)))
     problems.check("EnergyWindow", lambda: _window(algorithm))
     instrument = algorithm.getPropertyValue("Instrument").strip()
@@ -101,14 +107,14 @@ def read_inversion_request(algorithm: Any) -> InversionRequest:
     from fcinv_core.inversion.invert import InversionSettings, expected_resolution
     from fcinv_core.networks.model import load_model
 
-    measured = algorithm.getProperty("InputWorkspace").value
-    with histogram_file(algorithm, measured) as file:
-        folded, keep = read_folded(file)
+    measured, zone = (algorithm.getProperty(name).value for name in ("InputWorkspace", "ZoneWorkspace"))
+    folded, keep = _read(algorithm, measured)
     instrument = algorithm.getPropertyValue("Instrument").strip()
     model = _model_folder(algorithm)
     return InversionRequest(
         folded=folded,
         keep=keep,
+        zone=None if zone is None else _read(algorithm, zone),
         model=load_model(model),
         settings=InversionSettings(
             method=algorithm.getPropertyValue("Method"),
@@ -122,8 +128,8 @@ def read_inversion_request(algorithm: Any) -> InversionRequest:
         ),
         provenance={
             "algorithm": "InvertForceConstants in Mantid",
-            # A workspace that a parent algorithm hands over has no name.
-            "measurement": measured.name() or "a workspace",
+            "measurement": _name(measured),
+            **({} if zone is None else {"zone": _name(zone)}),
             "model": describe_model(model),
             "fold": dict(folded.provenance),
         },
@@ -180,6 +186,34 @@ def _missing_for_single_runs(algorithm: Any) -> str | None:
     if content.get("kind") == KIND and len(content["runs"]) < 2:
         return f"{measured.name()} has one run, and PerRun compares several: fold runs apart."
     return None
+
+
+def _wrong_zone(algorithm: Any) -> str | None:
+    """Say what is wrong with ZoneWorkspace as the other properties are, in one sentence; None if nothing is."""
+    measured, zone = (algorithm.getProperty(name).value for name in ("InputWorkspace", "ZoneWorkspace"))
+    if zone is None:
+        return None
+    if algorithm.getPropertyValue("Method") == "network":
+        return "A network answers from the path: leave it empty, or choose refine."
+    content, along_path = stored_content(zone), stored_content(measured)
+    if content.get("kind") != KIND:
+        return f"{zone.name()} is no folded measurement: load what `fcinv fold --grid` wrote."
+    if content.get("path") is not None:
+        return f"{zone.name()} is folded along a path: load what `fcinv fold --grid` wrote."
+    if along_path.get("kind") == KIND and along_path["runs"] != content["runs"]:
+        return f"{zone.name()} and {measured.name()} are not of the same runs: fold the same events twice."
+    return None
+
+
+def _read(algorithm: Any, workspace: Any) -> tuple[Folded, BoolArray]:
+    """Return the folded measurement that a workspace holds, and the cells of it that take part."""
+    with histogram_file(algorithm, workspace) as file:
+        return read_folded(file)
+
+
+def _name(workspace: Any) -> str:
+    # A workspace that a parent algorithm hands over has no name.
+    return str(workspace.name()) or "a workspace"
 
 
 def _missing_for_inversion(measured: Any) -> str | None:

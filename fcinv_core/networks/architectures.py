@@ -23,6 +23,8 @@ ARCHITECTURES = {
     "flow": "fcinv_core.networks.flow",
     "resnet": "fcinv_core.networks.resnet",
 }
+#: Images that are looked at in one go.
+_TOGETHER = 20
 
 
 @dataclass(frozen=True)
@@ -124,12 +126,19 @@ class Network(nn.Module):
         """Return the stages of the training, in order."""
 
     @abstractmethod
-    def draw(self, images: Tensor, n: int, generator: torch.Generator) -> Tensor:
-        """Draw n answers to each image (b, c, n_q, n_bins): shape (b, n, k), in units of `Batch.targets`."""
+    def embedding(self, images: Tensor) -> Tensor:
+        """Return what the network knows of images (b, c, n_q, n_bins) before it answers: shape (b, e).
+
+        It is most of the work, and all else follows from it.
+        """
 
     @abstractmethod
-    def features(self, images: Tensor) -> Tensor:
-        """Return what the network knows of images (b, c, n_q, n_bins) before it answers: shape (b, d)."""
+    def draw(self, embedding: Tensor, n: int, generator: torch.Generator) -> Tensor:
+        """Draw n answers to images with an embedding (b, e): shape (b, n, k), in units of `Batch.targets`."""
+
+    def features(self, embedding: Tensor) -> Tensor:
+        """Return what of an embedding (b, e) tells images of the kind trained for from others: shape (b, d)."""
+        return embedding
 
     def load_pretrained(self, path: Path) -> None:
         """Begin from weights that were trained on something else.
@@ -143,13 +152,23 @@ class Network(nn.Module):
             f"{path} cannot be used", "this architecture begins from random weights", "leave --pretrained out"
         )
 
-    def latent(self, images: Tensor, n: int, generator: torch.Generator) -> Tensor | None:
+    def latent(self, embedding: Tensor, n: int, generator: torch.Generator) -> Tensor | None:
         """Draw n latent vectors of each image, shape (b, n, d), if there are any."""
         return None
 
-    def reconstructed(self, images: Tensor) -> Tensor | None:
+    def reconstructed(self, embedding: Tensor) -> Tensor | None:
         """Return the clean spectra that the images are taken for, shape (b, n_q, n_bins), if they are made."""
         return None
+
+
+@torch.no_grad()
+def embeddings(network: Network, images: Tensor, between: Callable[[], None] = lambda: None) -> Tensor:
+    """Return embeddings (m, e) of images (m, c, n_q, n_bins); ``between`` is called between batches."""
+    found = []
+    for part in torch.split(images, _TOGETHER):
+        between()
+        found.append(network.embedding(part))
+    return torch.cat(found)
 
 
 def build(architecture: str, problem: Problem, parameters: dict[str, Any]) -> Network:

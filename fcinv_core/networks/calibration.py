@@ -44,16 +44,30 @@ class Answers:
 @torch.no_grad()
 def answer(
     network: Network,
-    images: torch.Tensor,
+    embedded: torch.Tensor,
     truth: torch.Tensor,
     n: int,
     seed: int,
     between: Callable[[], None] = lambda: None,
 ) -> Answers:
-    """Draw n answers to each image; ``between`` is called between batches."""
+    """Draw n answers to each of m images.
+
+    Parameters
+    ----------
+    network
+        The network.
+    embedded
+        Shape (m, e): its embeddings of the images.
+    truth
+        Shape (m, k): what is to be answered, in units of the targets.
+    n, seed
+        Number of draws of each, and their source.
+    between
+        Called between batches.
+    """
     generator = torch.Generator().manual_seed(seed)
     draws = []
-    for part in torch.split(images, _TOGETHER):
+    for part in torch.split(embedded, _TOGETHER):
         between()
         draws.append(network.draw(part, n, generator))
     return Answers(torch.cat(draws).numpy(), truth.numpy())

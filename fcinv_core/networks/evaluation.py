@@ -12,11 +12,11 @@ import torch
 
 from fcinv_core.crystal import FloatArray, IntArray
 from fcinv_core.dynamics import BornVonKarman
-from fcinv_core.networks.architectures import Network
+from fcinv_core.networks.architectures import Network, embeddings
 from fcinv_core.networks.augmentation import MeasurementRanges
 from fcinv_core.networks.batches import TEST, VALIDATION, Samples, Standardisation
 from fcinv_core.networks.calibration import Answers, answer, conformal_factor, corrected, coverage_table, scores
-from fcinv_core.networks.features import FeatureDistribution, features_of
+from fcinv_core.networks.features import FeatureDistribution
 from fcinv_core.networks.signs import Usual, thresholds
 from fcinv_core.prior import Prior
 
@@ -80,9 +80,10 @@ def evaluate(
         strict=True,
     )
     shown = torch.cat(images)
-    validation = answer(network, shown, torch.cat(truth), _DRAWS, samples.seed, between)
+    embedded = embeddings(network, shown, between)
+    validation = answer(network, embedded, torch.cat(truth), _DRAWS, samples.seed, between)
     factor = conformal_factor(validation)
-    features, judged = features_of(network, shown, between), min(_JUDGED, len(shown) // 2)
+    features, judged = network.features(embedded).numpy(), min(_JUDGED, len(shown) // 2)
     distribution = FeatureDistribution.of(features[judged:])
     usual = Usual(
         standardisation,
@@ -99,8 +100,8 @@ def evaluate(
     tested = samples.part(TEST)[:_TESTED]
     for name, ranges in (("clean", None), ("measured", MeasurementRanges())):
         spectrometer = replace(samples.spectrometer, ranges=ranges)
-        measured = _measured(samples.measured_by(spectrometer), tested, _FIRST_EPOCH, between)
-        found = answer(network, *measured, _DRAWS, samples.seed, between)
+        shown, known = _measured(samples.measured_by(spectrometer), tested, _FIRST_EPOCH, between)
+        found = answer(network, embeddings(network, shown, between), known, _DRAWS, samples.seed, between)
         rms = dispersion_errors(found, standardisation, training.prior, dynamics, samples.energies[tested])
         tests[name] = _scores(found, factor, standardisation, rms)
     return Evaluation(factor, distribution, largest, tests)

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 from fcinv_core.crystal import FloatArray
-from fcinv_core.networks.architectures import Network
 from fcinv_core.networks.inputs import FloatArray32
 
-#: Images that are looked at in one go.
-_TOGETHER = 20
 #: Variance that is added in every direction, in units of its mean over directions: few measurements do not say how
 #: little features vary where they hardly do.
 _SHRINKAGE = 1e-5
@@ -61,13 +58,3 @@ class FeatureDistribution:
         deviations = (features - self.mean).T
         squares = (deviations * np.linalg.solve(self.covariance, deviations)).mean(axis=0)
         return np.asarray(np.sqrt(np.maximum(squares, 0.0)))
-
-
-@torch.no_grad()
-def features_of(network: Network, images: torch.Tensor, between: Callable[[], None] = lambda: None) -> FloatArray32:
-    """Return a network's features of images (m, c, n_q, n_bins), shape (m, d); ``between`` is called in between."""
-    found = []
-    for part in torch.split(images, _TOGETHER):
-        between()
-        found.append(network.features(part))
-    return np.asarray(torch.cat(found).numpy(), dtype=np.float32)

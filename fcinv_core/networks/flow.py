@@ -78,30 +78,30 @@ class PosteriorFlow(Network):
 
     def log_density(self, images: Tensor, targets: Tensor) -> Tensor:
         """Return the log density, shape (b,), of targets (b, k) given images (b, c, n_q, n_bins)."""
-        features = self.features(images)
+        embedding = self.embedding(images)
         retained = targets[:, self.retained]
         with torch.autocast(targets.device.type, enabled=False):
-            density: Tensor = self.flow(features).log_prob(retained)
+            density: Tensor = self.flow(embedding).log_prob(retained)
         if self.rest is not None:
-            seen = torch.cat([features, retained], dim=1)
+            seen = torch.cat([embedding, retained], dim=1)
             density = density + self.rest.log_density(seen, targets[:, self.others])
         return density
 
-    def draw(self, images: Tensor, n: int, generator: torch.Generator) -> Tensor:
-        """Draw n answers to each image, shape (b, n, k)."""
-        features = self.features(images).repeat_interleave(n, dim=0)
-        noise = torch.randn(len(features), len(self.retained), generator=generator)
-        retained = self.flow(features).transform.inv(noise)
-        drawn = torch.empty(len(features), self.n_targets)
-        drawn[:, self.retained] = retained
-        if self.rest is not None:
-            drawn[:, self.others] = self.rest.draw(torch.cat([features, retained], dim=1), generator)
-        return drawn.reshape(len(images), n, self.n_targets)
-
-    def features(self, images: Tensor) -> Tensor:
-        """Return the embedding, shape (b, embedding)."""
+    def embedding(self, images: Tensor) -> Tensor:
+        """Return what the encoder makes of images, shape (b, embedding)."""
         embedding: Tensor = self.encoder(images)
         return embedding.float()
+
+    def draw(self, embedding: Tensor, n: int, generator: torch.Generator) -> Tensor:
+        """Draw n answers to each image, shape (b, n, k)."""
+        repeated = embedding.repeat_interleave(n, dim=0)
+        noise = torch.randn(len(repeated), len(self.retained), generator=generator)
+        retained = self.flow(repeated).transform.inv(noise)
+        drawn = torch.empty(len(repeated), self.n_targets)
+        drawn[:, self.retained] = retained
+        if self.rest is not None:
+            drawn[:, self.others] = self.rest.draw(torch.cat([repeated, retained], dim=1), generator)
+        return drawn.reshape(len(embedding), n, self.n_targets)
 
     def load_pretrained(self, path: Path) -> None:
         """Begin from the encoder of a variational autoencoder (weights.safetensors of its model).

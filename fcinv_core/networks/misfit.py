@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 
 import numpy as np
@@ -100,5 +101,11 @@ def _pooled(counts: FloatArray, weight: FloatArray, sigma: float) -> FloatArray:
 
 def _pool(values: FloatArray, sigma: float) -> FloatArray:
     """Sum neighbours with Gaussian weights, 1 at the pixel itself."""
-    along, across = (np.arange(n)[:, None] - np.arange(n) for n in values.shape)
-    return np.asarray(np.exp(-((along / sigma) ** 2) / 2) @ values @ np.exp(-((across / sigma) ** 2) / 2))
+    along, across = (_weights(n, sigma) for n in values.shape)
+    return np.asarray(along @ values @ across)
+
+
+@functools.cache
+def _weights(n: int, sigma: float) -> FloatArray:
+    apart = np.arange(n)[:, None] - np.arange(n)
+    return np.asarray(np.exp(-((apart / sigma) ** 2) / 2))

@@ -17,8 +17,8 @@ from fcinv_core.errors import InputError
 from fcinv_core.networks.architectures import Network, Problem, build
 from fcinv_core.networks.batches import Standardisation
 from fcinv_core.networks.calibration import corrected
-from fcinv_core.networks.features import FeatureDistribution, features_of
-from fcinv_core.networks.inputs import BoolArray, FloatArray32, InputScaling, image_of, resample
+from fcinv_core.networks.features import FeatureDistribution
+from fcinv_core.networks.inputs import BoolArray, FloatArray32, Image, InputScaling, image_of, resample
 from fcinv_core.networks.layers import ImageShape
 from fcinv_core.networks.model_folder import read_model
 from fcinv_core.networks.signs import SIGNS, Usual
@@ -29,8 +29,8 @@ from fcinv_core.training_set import T_RANGE
 
 
 @dataclass(frozen=True, eq=False)
-class NetworkAnswer:
-    """What a network makes of a measurement.
+class NetworkDraws:
+    """Force constants that a network draws for a measurement.
 
     Attributes
     ----------
@@ -39,6 +39,18 @@ class NetworkAnswer:
         the prior.
     retained
         FC numbers that were drawn over their ranges in training: those that the scores are about.
+    """
+
+    draws: FloatArray
+    retained: IntArray
+
+
+@dataclass(frozen=True, eq=False)
+class NetworkAnswer(NetworkDraws):
+    """What a network makes of a measurement: its draws, and whether to believe them.
+
+    Attributes
+    ----------
     reconstructed
         Shape (n_q, n_bins): the clean spectrum it takes the measurement for, all modes alike, or None.
     latent
@@ -54,8 +66,6 @@ class NetworkAnswer:
         What to beware of, one sentence each.
     """
 
-    draws: FloatArray
-    retained: IntArray
     reconstructed: FloatArray32 | None
     latent: FloatArray32 | None
     input: FloatArray32
@@ -131,8 +141,19 @@ class Model:
 
     def draw(
         self, counts: FloatArray, exposure: FloatArray, n: int, seed: int, *, path: QPath, grid: SpectralGrid
+    ) -> NetworkDraws:
+        """Draw force constants for a measurement, without asking whether the network was trained for such.
+
+        Parameters and what is raised are those of `answer`, and so are the draws.
+        """
+        _, embedding = self._look(counts, exposure, path, grid)
+        taught = self._taught(embedding, n, torch.Generator().manual_seed(seed))
+        return NetworkDraws(self._complete(taught, seed), self.retained)
+
+    def answer(
+        self, counts: FloatArray, exposure: FloatArray, n: int, seed: int, *, path: QPath, grid: SpectralGrid
     ) -> NetworkAnswer:
-        """Draw force constants for a measurement.
+        """Draw force constants for a measurement; say what it is taken for, and whether the network knows such.
 
         Parameters
         ----------
@@ -152,19 +173,14 @@ class Model:
         InputError
             If the path is another one, counts are negative, or nothing is covered.
         """
-        on_grid = resample(counts, exposure, path, grid, self.qpath, self.grid)
-        image = image_of(*on_grid, self.grid, self.scaling)
-        images = torch.from_numpy(image.channels[None])
+        image, embedding = self._look(counts, exposure, path, grid)
         generator = torch.Generator().manual_seed(seed)
+        taught = self._taught(embedding, n, generator)
         with torch.no_grad():
-            taught = self.network.draw(images, n, generator)[0].numpy()
-            latent = self.network.latent(images, n, generator)
-            reconstructed = self.network.reconstructed(images)
-        drawn = np.random.default_rng(seed).standard_normal((n, self.prior.n_force_constants))
-        others = self.prior.mean + self.prior.sigma * drawn
-        right = corrected(taught, self.factor)
-        draws = self.standardisation.complete(right, others)
-        found = self.usual.signs(image.channels[None], right[None], features_of(self.network, images))
+            latent = self.network.latent(embedding, n, generator)
+            reconstructed = self.network.reconstructed(embedding)
+        draws = self._complete(taught, seed)
+        found = self.usual.signs(image.channels[None], taught[None], self.network.features(embedding).numpy())
         signs = {sign: float(values[0]) for sign, values in found.items()}
         out_of_range = self._out_of_range(draws.mean(axis=0))
         return NetworkAnswer(
@@ -179,6 +195,25 @@ class Model:
             threshold=self.largest["misfit"],
             flags=self._flags(out_of_range, signs),
         )
+
+    @torch.no_grad()
+    def _look(
+        self, counts: FloatArray, exposure: FloatArray, path: QPath, grid: SpectralGrid
+    ) -> tuple[Image, torch.Tensor]:
+        """Return the image that the network sees of a measurement, and its embedding (1, e)."""
+        on_grid = resample(counts, exposure, path, grid, self.qpath, self.grid)
+        image = image_of(*on_grid, self.grid, self.scaling)
+        return image, self.network.embedding(torch.from_numpy(image.channels[None]))
+
+    @torch.no_grad()
+    def _taught(self, embedding: torch.Tensor, n: int, generator: torch.Generator) -> FloatArray32:
+        """Return corrected draws (n, k) of the targets."""
+        return corrected(self.network.draw(embedding, n, generator)[0].numpy(), self.factor)
+
+    def _complete(self, taught: FloatArray32, seed: int) -> FloatArray:
+        """Return draws (n, n_fc) of all force constants, with those that were not taught drawn from the prior."""
+        drawn = np.random.default_rng(seed).standard_normal((len(taught), self.prior.n_force_constants))
+        return self.standardisation.complete(taught, self.prior.mean + self.prior.sigma * drawn)
 
     def _out_of_range(self, mean: FloatArray) -> tuple[int, ...]:
         ends = np.sort([self.prior.in_range(np.full(len(mean), t)) for t in T_RANGE], axis=0)

@@ -81,18 +81,18 @@ class ResNet(Network):
         return (Stage("resnet", 1.0, (self.backbone, self.regressor), self._loss),)
 
     def _loss(self, batch: Batch, noise: Tensor) -> Tensor:
-        density = self.regressor.log_density(self.features(batch.images), batch.targets)
+        density = self.regressor.log_density(self.embedding(batch.images), batch.targets)
         return -batch.mean(density) / batch.targets.shape[1]
 
-    def draw(self, images: Tensor, n: int, generator: torch.Generator) -> Tensor:
-        """Draw n answers to each image, shape (b, n, k)."""
-        features = self.features(images).repeat_interleave(n, dim=0)
-        return self.regressor.draw(features, generator).reshape(len(images), n, -1)
-
-    def features(self, images: Tensor) -> Tensor:
+    def embedding(self, images: Tensor) -> Tensor:
         """Return the average of the last layer over the image, shape (b, widths[-1])."""
         features: Tensor = self.backbone(images)
         return features.float()
+
+    def draw(self, embedding: Tensor, n: int, generator: torch.Generator) -> Tensor:
+        """Draw n answers to each image, shape (b, n, k)."""
+        repeated = embedding.repeat_interleave(n, dim=0)
+        return self.regressor.draw(repeated, generator).reshape(len(embedding), n, -1)
 
     def load_pretrained(self, path: Path) -> None:
         """Begin from weights for photographs, such as torchvision's resnet18 for ImageNet.

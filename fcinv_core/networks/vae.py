@@ -64,8 +64,12 @@ class VariationalAutoencoder(Network):
         autoencoder, regressor = (self.encoder, self.to_latents, self.decoder), (self.regressor,)
         return (
             Stage("autoencoder", 0.75, autoencoder, self._elbo_loss, noise=self.latents),
-            Stage("regressor", 0.25, regressor, self._regressor_loss, self.latents, self._encoded, passes=8),
+            Stage("regressor", 0.25, regressor, self._regressor_loss, self.latents, self.embedding, passes=8),
         )
+
+    def embedding(self, images: Tensor) -> Tensor:
+        """Return mean and logarithm of the variance of the latents, one after the other: shape (b, 2 latents)."""
+        return torch.cat(self.encode(images), dim=1)
 
     def encode(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Return mean and logarithm of the variance of the latents, shape (b, latents) each."""
@@ -79,9 +83,6 @@ class VariationalAutoencoder(Network):
         divergence = batch.mean(0.5 * (mean**2 + log_variance.exp() - 1 - log_variance).sum(dim=1))
         return torch.log(error + 1e-8) / 2 + divergence / self.independent_pixels
 
-    def _encoded(self, images: Tensor) -> Tensor:
-        return torch.cat(self.encode(images), dim=1)
-
     def _regressor_loss(self, batch: Batch, noise: Tensor) -> Tensor:
         mean, log_variance = torch.chunk(batch.images, 2, dim=1)
         z = mean + torch.exp(log_variance / 2) * noise
@@ -92,25 +93,25 @@ class VariationalAutoencoder(Network):
     def _seen(z: Tensor, log_variance: Tensor) -> Tensor:
         return torch.cat([z, log_variance / 4 + 1], dim=1)
 
-    def draw(self, images: Tensor, n: int, generator: torch.Generator) -> Tensor:
+    def draw(self, embedding: Tensor, n: int, generator: torch.Generator) -> Tensor:
         """Draw latents, and for each of them force constants: shape (b, n, k)."""
-        mean, log_variance = (x.repeat_interleave(n, dim=0) for x in self.encode(images))
+        mean, log_variance = torch.chunk(embedding.repeat_interleave(n, dim=0), 2, dim=1)
         z = mean + torch.exp(log_variance / 2) * torch.randn(mean.shape, generator=generator)
-        return self.regressor.draw(self._seen(z, log_variance), generator).reshape(len(images), n, -1)
+        return self.regressor.draw(self._seen(z, log_variance), generator).reshape(len(embedding), n, -1)
 
-    def features(self, images: Tensor) -> Tensor:
+    def features(self, embedding: Tensor) -> Tensor:
         """Return the mean of the latents, shape (b, latents)."""
-        return self.encode(images)[0]
+        return embedding[:, : self.latents]
 
-    def latent(self, images: Tensor, n: int, generator: torch.Generator) -> Tensor:
+    def latent(self, embedding: Tensor, n: int, generator: torch.Generator) -> Tensor:
         """Draw latents, shape (b, n, latents)."""
-        mean, log_variance = (x[:, None] for x in self.encode(images))
-        noise = torch.randn(len(images), n, self.latents, generator=generator)
+        mean, log_variance = torch.chunk(embedding[:, None], 2, dim=2)
+        noise = torch.randn(len(embedding), n, self.latents, generator=generator)
         return mean + torch.exp(log_variance / 2) * noise
 
-    def reconstructed(self, images: Tensor) -> Tensor:
+    def reconstructed(self, embedding: Tensor) -> Tensor:
         """Return what the decoder makes of the mean of the latents, shape (b, n_q, n_bins)."""
-        spectra: Tensor = self.decoder(self.encode(images)[0])
+        spectra: Tensor = self.decoder(self.features(embedding))
         return spectra
 
 

@@ -52,8 +52,8 @@ def test_clean_spectra_have_no_noise_and_measured_ones_cover_something(spectra: 
 
 def test_scores_of_answers_that_are_the_truth(spectra: Spectra, model_folder: Path) -> None:
     [entrant] = enter([model_folder], spectra.training)
-    images = entrant.images(spectra.clean(), spectra.training)
-    answers = entrant.answers(images, spectra.values, 20, seed=0)
+    embedded = entrant.embedded(spectra.clean(), spectra.training)
+    answers = entrant.answers(embedded, spectra.values, 20, seed=0)
     perfect = type(answers)(np.repeat(answers.truth[:, None], 3, axis=1), answers.truth)
     scored = score(entrant, perfect, spectra)
     np.testing.assert_allclose(scored.r2, 1, atol=1e-6)

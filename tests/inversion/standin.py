@@ -14,7 +14,7 @@ from fcinv_core.folding.binning import Bins
 from fcinv_core.folding.folded import BoolArray, Folded, FoldedRun
 from fcinv_core.inversion.refining import starts_from
 from fcinv_core.networks.inputs import resample
-from fcinv_core.networks.model import NetworkAnswer
+from fcinv_core.networks.model import NetworkAnswer, NetworkDraws
 from fcinv_core.prior import Prior, prior_from_members
 from fcinv_core.qpath import QPath, standard_path
 from fcinv_core.refinement.refined import Fit, Nuisance, Refined
@@ -110,14 +110,19 @@ class StandInModel:
 
     def draw(
         self, counts: FloatArray, exposure: FloatArray, n: int, seed: int, *, path: QPath, grid: SpectralGrid
+    ) -> NetworkDraws:
+        noise = np.random.default_rng(seed).standard_normal((n, self.prior.n_force_constants))
+        return NetworkDraws(0.95 * truth() + 0.02 * self.prior.sigma * noise, np.arange(4))
+
+    def answer(
+        self, counts: FloatArray, exposure: FloatArray, n: int, seed: int, *, path: QPath, grid: SpectralGrid
     ) -> NetworkAnswer:
         image, seen = resample(counts, exposure, path, grid, self.qpath, self.grid)
-        noise = np.random.default_rng(seed).standard_normal((n, self.prior.n_force_constants))
-        draws = 0.95 * truth() + 0.02 * self.prior.sigma * noise
-        energies = self.prior.dynamics(self.qpath.q).energies(draws[0])
+        drawn = self.draw(counts, exposure, n, seed, path=path, grid=grid)
+        energies = self.prior.dynamics(self.qpath.q).energies(drawn.draws[0])
         return NetworkAnswer(
-            draws=draws,
-            retained=np.arange(4),
+            draws=drawn.draws,
+            retained=drawn.retained,
             reconstructed=render(energies, self.grid, Resolution((2.0,))),
             latent=None,
             input=image.astype(np.float32),
@@ -130,10 +135,10 @@ class StandInModel:
 
 
 def refined_measurement(
-    folded: Folded, known: Prior, answer: NetworkAnswer | None, _: str, settings: RefineSettings, *__: Any
+    folded: Folded, known: Prior, answer: NetworkDraws | None, _: str, settings: RefineSettings, *__: Any
 ) -> Refined:
     """Stand in for `refine_measurement`, with a fold in place of a measurement."""
-    return refined(folded, known, starts_from(known, answer, 2), settings)
+    return refined(folded, known, starts_from(known, answer), settings)
 
 
 def refined(folded: Folded, known: Prior, starts: FloatArray, settings: RefineSettings, **_: Any) -> Refined:

@@ -119,7 +119,7 @@ def test_few_draws_left_by_their_weights(inversion: Inversion) -> None:
 
 def test_flags_of_the_network_are_passed_on(inversion: Inversion) -> None:
     assert inversion.network is not None
-    answer = StandInModel(flags=("It is unlike anything.",)).draw(
+    answer = StandInModel(flags=("It is unlike anything.",)).answer(
         inversion.intensity.counts,
         inversion.intensity.exposure_in_counts,
         5,

@@ -13,11 +13,14 @@ import pytest
 from fcinv_core.errors import InputError
 from fcinv_core.folding.folded import Folded
 from fcinv_core.inversion.inversion import Inversion
-from fcinv_core.inversion.invert import InversionSettings, invert
+from fcinv_core.inversion.invert import InversionSettings, invert, refinable
 from fcinv_core.inversion.per_run import PerRun, invert_per_run, rotation_angle
 from fcinv_core.inversion.per_run_content import per_run_content, per_run_table
+from fcinv_core.inversion.refining import refine_measurement
+from fcinv_core.refinement.settings import RefineSettings
 from fcinv_core.report.per_run_section import per_run_section
-from tests.inversion.standin import StandInModel, all_of, measurement
+from tests.inversion.standin import StandInModel, all_of, measurement, prior
+from tests.inversion.test_zone import over_the_zone
 
 SETTINGS = InversionSettings(method="fit", amplitudes="unit", n_draws=20)
 ANGLES = (0.0, 20.0, 50.0)
@@ -29,9 +32,9 @@ def turned(degrees: float) -> np.ndarray:
     return np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]])
 
 
-def three_runs() -> Folded:
+def three_runs(whole: Folded | None = None) -> Folded:
     """The counts of one run shared out among three."""
-    whole = measurement()
+    whole = measurement() if whole is None else whole
     run = whole.runs[0]
     rng = np.random.default_rng(2)
     shares = rng.multinomial(run.counts.astype(int), [1 / 3] * 3).T.astype(float)
@@ -83,6 +86,21 @@ def test_threads_change_nothing(everything: Inversion, per_run: PerRun) -> None:
     other = invert_per_run(everything, StandInModel(), SETTINGS, threads=2)
     for one, same in zip(per_run.single, other.single, strict=True):
         np.testing.assert_array_equal(one.values, same.values)
+
+
+def test_runs_are_refined_over_the_zone_where_all_of_them_were(per_run: PerRun) -> None:
+    folded, zone, window = three_runs(), three_runs(over_the_zone(48)), (-2.0, 38.0)
+    whole = invert(folded, all_of(folded), StandInModel(), SETTINGS, zone=(zone, zone.select(window=window)))
+    found = invert_per_run(whole, StandInModel(), SETTINGS)
+    for one, along_path in zip(found.single, per_run.single, strict=True):
+        # Forty-eight points all over the zone hold more counts than twenty-four along lines, and say more.
+        assert one.counts > 1.5 * along_path.counts
+        assert one.expected_error < along_path.expected_error
+    assert found.running[-1].counts == sum(one.counts for one in found.single)
+    alone = zone.only_runs([12])
+    data = refinable(alone, alone.select(window=window), SETTINGS)
+    again = refine_measurement(data, prior(), None, "unit", RefineSettings(n_draws=0))
+    np.testing.assert_array_equal(found.single[1].values, again.values)
 
 
 def test_a_run_that_cannot_be_inverted_does_not_stop_the_others(everything: Inversion) -> None:

@@ -140,7 +140,7 @@ def test_images_are_those_that_the_model_answers_to(model: Model) -> None:
     assert folded.bins.path is not None
     for numbers, image in [(found.numbers, found.whole), ([found.numbers[4]], found.runs[4])]:
         measured = folded.only_runs(numbers).intensity()
-        answer = model.draw(
+        answer = model.answer(
             measured.counts, measured.exposure_in_counts, 4000, 0, path=folded.bins.path, grid=folded.grid
         )
         np.testing.assert_allclose(image[0], answer.input, rtol=1e-6)

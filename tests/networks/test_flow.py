@@ -42,7 +42,7 @@ def test_the_density_of_two_force_constants_integrates_to_one() -> None:
 def test_draws_have_the_entropy_of_the_density() -> None:
     network = flow((0, 2, 3), 5)
     image = torch.rand(1, 2, 20, 24)
-    draws = network.draw(image, 4000, torch.Generator().manual_seed(0))[0]
+    draws = network.draw(network.embedding(image), 4000, torch.Generator().manual_seed(0))[0]
     assert draws.shape == (4000, 5)
     # Densities at draws of q exceed those at draws of any other density, by the divergence of the two.
     own = network.log_density(image.expand(4000, -1, -1, -1), draws)

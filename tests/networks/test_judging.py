@@ -49,7 +49,7 @@ def test_a_model_without_usual_features_flags_nothing_by_them(model_folder: Path
     assert model.features is None
     assert model.largest["feature_distance"] == model.largest["spread"] == np.inf
     counts = np.ones((model.qpath.n_points, model.grid.n_bins))
-    answer = model.draw(counts, counts, 5, 0, path=model.qpath, grid=model.grid)
+    answer = model.answer(counts, counts, 5, 0, path=model.qpath, grid=model.grid)
     assert not any("no such spectrum" in flag for flag in answer.flags)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -14,6 +15,8 @@ import pytest
 from fcinv_core.errors import InputError
 from fcinv_core.files import sha256
 from fcinv_core.networks import Model, load_model
+from fcinv_core.networks.architectures import ARCHITECTURES, Problem, build, default_parameters
+from fcinv_core.networks.layers import ImageShape
 from fcinv_core.networks.model_folder import FEATURES, PRIOR, WEIGHTS
 from fcinv_core.prior import prior_from_members
 from fcinv_core.prior_hdf5 import write_prior
@@ -38,7 +41,7 @@ def measurement(training: TrainingSet, number: int = 0) -> tuple[np.ndarray, np.
 def test_draws_are_all_force_constants_and_follow_the_seed(model: Model, training: TrainingSet) -> None:
     counts, exposure = measurement(training)
     answers = [
-        model.draw(counts, exposure, 50, seed, path=training.qpath, grid=training.grid) for seed in (1, 1, 2)
+        model.answer(counts, exposure, 50, seed, path=training.qpath, grid=training.grid) for seed in (1, 1, 2)
     ]
     assert answers[0].draws.shape == (50, training.prior.n_force_constants)
     np.testing.assert_array_equal(answers[0].draws, answers[1].draws)
@@ -50,13 +53,33 @@ def test_draws_are_all_force_constants_and_follow_the_seed(model: Model, trainin
     assert answers[0].reconstructed.shape == answers[0].input.shape == answers[0].covered.shape == (31, 40)
 
 
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_an_answer_costs_one_pass_of_the_encoder_and_its_draws_can_be_had_alone(
+    model: Model, training: TrainingSet, architecture: str
+) -> None:
+    taught = model.card["targets"]
+    problem = Problem(ImageShape(**model.card["image"]), tuple(taught["retained"]), len(taught["numbers"]))
+    network = build(architecture, problem, default_parameters(architecture)).eval()
+    other = replace(model, network=network, features=None)
+    passes = []
+    encoder = network.get_submodule("backbone" if architecture == "resnet" else "encoder")
+    encoder.register_forward_hook(lambda *_: passes.append(1))
+    counts, exposure = measurement(training)
+    answer = other.answer(counts, exposure, 7, 3, path=training.qpath, grid=training.grid)
+    assert len(passes) == 1
+    drawn = other.draw(counts, exposure, 7, 3, path=training.qpath, grid=training.grid)
+    assert len(passes) == 2
+    np.testing.assert_array_equal(drawn.draws, answer.draws)
+    np.testing.assert_array_equal(drawn.retained, answer.retained)
+
+
 def test_an_answer_does_not_depend_on_the_sampling_of_the_measurement(model: Model, training: TrainingSet) -> None:
     fine, grid = standard_path(training.prior.crystal, 31), SpectralGrid(0.0, training.grid.maximum, 80)
     spectrum = render(training.energies(slice(0, 1))[0], grid, training.resolution)
     exposure = np.full(spectrum.shape, 1e3)
-    one = model.draw(spectrum * exposure, exposure, 5, 0, path=fine, grid=grid)
+    one = model.answer(spectrum * exposure, exposure, 5, 0, path=fine, grid=grid)
     summed = [x.reshape(31, 40, 2).sum(axis=2) for x in (spectrum * exposure, exposure)]
-    other = model.draw(*summed, 5, 0, path=training.qpath, grid=training.grid)
+    other = model.answer(*summed, 5, 0, path=training.qpath, grid=training.grid)
     np.testing.assert_allclose(one.draws, other.draws, rtol=1e-3, atol=1e-4)
 
 

@@ -44,7 +44,7 @@ def test_the_germanium_model_finds_the_dispersion_of_the_virtual_experiment() ->
     found = folded.intensity()
     model = load_model(MODELS["ge"])
     assert folded.bins.path is not None
-    answer = model.draw(found.counts, found.exposure_in_counts, 200, 0, path=folded.bins.path, grid=folded.grid)
+    answer = model.answer(found.counts, found.exposure_in_counts, 200, 0, path=folded.bins.path, grid=folded.grid)
     truth = read_force_constants(folder / "phonopy_params_truth.yaml.xz", model.prior.crystal)
     q = np.random.default_rng(0).uniform(-0.5, 0.5, (150, 3))
     known, dynamics = mode_energies(truth, q), model.prior.dynamics(q)
@@ -76,7 +76,7 @@ def flagged(model: Model, shown: list[Measured]) -> float:
     n = 200
     alarms = []
     for counts, exposure in shown:
-        answer = model.draw(counts, exposure, n, 0, path=model.qpath, grid=model.grid)
+        answer = model.answer(counts, exposure, n, 0, path=model.qpath, grid=model.grid)
         alarms.append(len(answer.flags) > bool(answer.out_of_range))
     return float(np.mean(alarms))
 

@@ -23,6 +23,7 @@ from fcinv_core.inversion.refining import AmplitudeChoice
 from fcinv_core.qpath import standard_path
 from tests.inversion import standin
 from tests.inversion.test_per_run import ANGLES, three_runs
+from tests.inversion.test_zone import over_the_zone
 from tests.plugins.cancelling import cancel_after
 from tests.plugins.test_FoldToIQE import axes, content, make_another_histogram
 from tests.plugins.test_SimulateDispersion import energies_of
@@ -63,6 +64,19 @@ def measured_apart(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def three(simpleapi: ModuleType, measured_apart: Path) -> Any:
     return simpleapi.LoadMD(Filename=str(measured_apart), LoadHistory=False, OutputWorkspace="iqe")
+
+
+@pytest.fixture(scope="module")
+def measured_zone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The measurement at points all over the zone."""
+    path = tmp_path_factory.mktemp("measured") / "zone.nxs"
+    write_folded(path, over_the_zone(16))
+    return path
+
+
+@pytest.fixture
+def zone(simpleapi: ModuleType, measured_zone: Path) -> Any:
+    return simpleapi.LoadMD(Filename=str(measured_zone), LoadHistory=False, OutputWorkspace="zone")
 
 
 def invert(simpleapi: ModuleType, model: Path, **options: Any) -> Any:
@@ -190,6 +204,58 @@ def test_single_runs_are_those_of_the_command_line(
         assert list(table.column(column)) == [run[key] for run in one["single"]]
     assert set(table.column("Amplitudes")) == {"unit"}
     assert sorted(map(str, simpleapi.mtd.getObjectNames())) == ["found", "iqe", "runs"]
+
+
+def test_over_the_zone_the_result_is_that_of_the_command_line(
+    simpleapi: ModuleType,
+    iqe: Any,
+    zone: Any,
+    measured: Path,
+    measured_zone: Path,
+    model_folder: Path,
+    tmp_path: Path,
+) -> None:
+    words = ["invert", str(measured), "--zone", str(measured_zone), "--model", str(model_folder), *QUICK_WORDS]
+    assert main([*words, "--window", "3", "40", "--out", str(tmp_path / "a")]) == 0
+    options = {"ZoneWorkspace": "zone", "EnergyWindow": [3.0, 40.0], "OutputFittedWorkspace": "fitted"}
+    table = invert(simpleapi, model_folder, **options, ResultFolder=str(tmp_path / "b"))
+    one, other = (json.loads((tmp_path / name / "result.json").read_text(encoding="utf-8")) for name in "ab")
+    assert other["provenance"]["zone"] == "zone"
+    for result in (one, other):
+        result.pop("provenance")
+    assert one == other
+    assert list(table.column("Value")) == [row["value"] for row in one["force_constants"]]
+    assert any("irreducible zone" in sentence for sentence in one["assumptions"])
+    with h5py.File(tmp_path / "a" / "posterior.h5") as file:
+        np.testing.assert_array_equal(simpleapi.mtd["fitted"].getSignalArray(), file["spectra/fitted"][()])
+    assert axes(simpleapi.mtd["fitted"]) == axes(iqe)
+    assert sorted(map(str, simpleapi.mtd.getObjectNames())) == ["fitted", "found", "iqe", "zone"]
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"ZoneWorkspace": "other"}, "other is no folded measurement: load what `fcinv fold --grid` wrote"),
+        ({"ZoneWorkspace": "iqe"}, "iqe is folded along a path: load what `fcinv fold --grid` wrote"),
+        ({"InputWorkspace": "apart"}, "zone and apart are not of the same runs: fold the same events twice"),
+        ({"Method": "network"}, "A network answers from the path: leave it empty, or choose refine"),
+    ],
+)
+def test_what_is_no_zone_of_this_measurement_is_refused(
+    simpleapi: ModuleType,
+    iqe: Any,
+    zone: Any,
+    measured_apart: Path,
+    model_folder: Path,
+    options: dict[str, Any],
+    says: str,
+) -> None:
+    make_another_histogram(simpleapi)
+    simpleapi.LoadMD(Filename=str(measured_apart), LoadHistory=False, OutputWorkspace="apart")
+    problems = prepared(model_folder, **{"ZoneWorkspace": "zone", **options}).validateInputs()
+    assert type(problems) is dict
+    assert list(problems) == ["ZoneWorkspace"]
+    assert says in problems["ZoneWorkspace"]
 
 
 def test_single_runs_that_are_not_kept_or_not_there_are_refused(
