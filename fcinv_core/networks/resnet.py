@@ -18,6 +18,8 @@ from fcinv_core.networks.pretrained import read_weights
 DEFAULTS: dict[str, Any] = {"widths": [64, 128, 256, 512], "hidden": 256, "rank": 8}
 #: Blocks on each of the four resolutions.
 _BLOCKS = 2
+#: Regions of the image along each side whose features are kept apart.
+_REGIONS = 4
 
 
 class Block(nn.Module):
@@ -43,7 +45,7 @@ class Block(nn.Module):
 
 
 class Backbone(nn.Module):
-    """Convolutions of ResNet-18 up to its average over the image; names of parameters are torchvision's."""
+    """Convolutions of ResNet-18 before its average over the image; names of parameters are torchvision's."""
 
     def __init__(self, channels: int, widths: tuple[int, ...]) -> None:
         super().__init__()
@@ -59,34 +61,40 @@ class Backbone(nn.Module):
             self.add_module(f"layer{k + 1}", nn.Sequential(*blocks))
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return features, shape (b, widths[-1]), of images (b, c, n_q, n_bins)."""
+        """Return features, shape (b, widths[-1], n_q / 32, n_bins / 32), of images (b, c, n_q, n_bins)."""
         x = images.contiguous(memory_format=torch.channels_last)
         x = functional.relu(self.bn1(self.conv1(x)))
         x = functional.max_pool2d(x, 3, 2, 1)
         for k in range(self.layers):
             x = self.get_submodule(f"layer{k + 1}")(x)
-        return x.mean(dim=(2, 3))
+        return x
 
 
 class ResNet(Network):
-    """The backbone and a regressor; its spread is that of the regressor, a Gaussian of low rank plus diagonal."""
+    """The backbone and a regressor; its spread is that of the regressor, a Gaussian of low rank plus diagonal.
+
+    A photograph shows the same wherever that stands in it, so ResNet-18 averages features over the image. In a
+    spectrum the place of a line is what matters: features of its regions are kept apart.
+    """
 
     def __init__(self, problem: Problem, *, widths: list[int], hidden: int, rank: int) -> None:
         super().__init__()
         self.backbone = Backbone(problem.shape.channels, tuple(widths))
+        self.compress = nn.Linear(widths[-1] * _REGIONS**2, widths[-1])
         self.regressor = GaussianHead(widths[-1], problem.n_targets, hidden, rank)
 
     def stages(self) -> tuple[Stage, ...]:
         """All at once: the log density of the truth."""
-        return (Stage("resnet", 1.0, (self.backbone, self.regressor), self._loss),)
+        return (Stage("resnet", 1.0, (self.backbone, self.compress, self.regressor), self._loss),)
 
     def _loss(self, batch: Batch, noise: Tensor) -> Tensor:
         density = self.regressor.log_density(self.embedding(batch.images), batch.targets)
         return -batch.mean(density) / batch.targets.shape[1]
 
     def embedding(self, images: Tensor) -> Tensor:
-        """Return the average of the last layer over the image, shape (b, widths[-1])."""
-        features: Tensor = self.backbone(images)
+        """Return features of the image, shape (b, widths[-1])."""
+        regions = functional.adaptive_avg_pool2d(self.backbone(images), _REGIONS).flatten(1)
+        features: Tensor = functional.silu(self.compress(regions))
         return features.float()
 
     def draw(self, embedding: Tensor, n: int, generator: torch.Generator) -> Tensor:
