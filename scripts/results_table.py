@@ -54,22 +54,19 @@ FREE = Answer("refined, free amplitudes", "refine", "free")
 PRIOR = Answer("the same from the prior", "fit", "free")
 COHERENT = Answer("refined, structure factors", "refine", "coherent")
 ZONE = Answer("the same over the zone", "refine", "coherent", zone=True)
-WHOLE, SINGLE = (NETWORK, FREE, PRIOR, COHERENT, ZONE), (NETWORK, COHERENT)
+WHOLE, SINGLE = (NETWORK, FREE, PRIOR, COHERENT, ZONE), (NETWORK, COHERENT, ZONE)
 #: Divisions of the irreducible zone.
 GRID = 10
 
 
 @dataclass(frozen=True, eq=False)
 class Experiment:
-    """A virtual experiment along the path and over the zone, a model, and the force constants that made it.
-
-    ``zone`` is None for single orientations.
-    """
+    """A virtual experiment along the path and over the zone, a model, and the force constants that made it."""
 
     name: str
     model: Model
     folded: Folded
-    zone: Folded | None
+    zone: Folded
     truth: ForceConstants
 
 
@@ -91,7 +88,7 @@ def main() -> None:
     print("| Measurement | Answer | rms over the zone, meV | modes in 68 / 95 % band | FCs in 1 / 2 σ |")
     print("|---|---|---:|---:|---:|")
     for number, experiment in enumerate(experiments):
-        for answer in SINGLE if experiment.zone is None else WHOLE:
+        for answer in SINGLE if len(experiment.folded.runs) == 1 else WHOLE:
             inversion = invert_with(experiment, answer, arguments.draws)
             found = compare(inversion, experiment.truth)
             print(
@@ -105,9 +102,7 @@ def main() -> None:
 
 def invert_with(experiment: Experiment, answer: Answer, draws: int) -> Inversion:
     """Invert an experiment in one way."""
-    zone = None
-    if answer.zone and experiment.zone is not None:
-        zone = experiment.zone, select_cells(experiment.zone)[0]
+    zone = (experiment.zone, select_cells(experiment.zone)[0]) if answer.zone else None
     keep, _ = select_cells(experiment.folded)
     settings = InversionSettings(method=answer.method, amplitudes=answer.amplitudes, n_draws=draws)
     return invert(experiment.folded, keep, experiment.model, settings, zone=zone)
@@ -134,7 +129,9 @@ def shipped(model: Model) -> list[Experiment]:
     return [
         Experiment(f"shipped, {len(numbers)} orientations", model, folded, zone, truth),
         *(
-            Experiment(f"shipped, run {number} alone", model, folded.only_runs([number]), None, truth)
+            Experiment(
+                f"shipped, run {number} alone", model, folded.only_runs([number]), zone.only_runs([number]), truth
+            )
             for number in few
         ),
     ]
