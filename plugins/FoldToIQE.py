@@ -39,8 +39,8 @@ class FoldToIQE(DataProcessorAlgorithm):
 
     def summary(self):
         return (
-            "Folds single-crystal inelastic events into one Brillouin zone: I(q,E) along a path, with data and "
-            "normalisation of every class of equivalent zones."
+            "Folds single-crystal inelastic events into one Brillouin zone: I(q,E) along a path or over the "
+            "irreducible zone, with data and normalisation of every class of equivalent zones."
         )
 
     def seeAlso(self):
@@ -110,6 +110,12 @@ class FoldToIQE(DataProcessorAlgorithm):
             "direction.",
         )
         self.declareProperty(
+            "Grid",
+            Property.EMPTY_INT,
+            doc="Fold into the irreducible zone, and not on a path: divisions of each primitive reciprocal basis "
+            "vector, 1 to 48, such as 10. The result is a ZoneWorkspace for InvertForceConstants.",
+        )
+        self.declareProperty(
             FloatArrayProperty("EnergyBinning", []),
             "Energy bins, meV: min,step,max, or step alone. Default: what all runs cover, in the bins of the "
             "reduction, or in 100 bins where events were not histogrammed.",
@@ -127,7 +133,10 @@ class FoldToIQE(DataProcessorAlgorithm):
             doc="Cells with less exposure are left out of OutputWorkspace, as a share of the median exposure of "
             "all covered cells.",
         )
-        for name in ("Path", "QStep", "TransverseWidths", "EnergyBinning", "BrillouinZones", "MinimumCoverage"):
+        along_path = ("Path", "QStep", "TransverseWidths")
+        for name in along_path:
+            self.setPropertySettings(name, EnabledWhenProperty("Grid", PropertyCriterion.IsDefault))
+        for name in (*along_path, "Grid", "EnergyBinning", "BrillouinZones", "MinimumCoverage"):
             self.setPropertyGroup(name, "Bins")
 
     def _declare_corrections(self):
@@ -176,16 +185,16 @@ class FoldToIQE(DataProcessorAlgorithm):
     def _declare_outputs(self):
         self.declareProperty(
             IMDHistoWorkspaceProperty("OutputWorkspace", "", Direction.Output),
-            "I(q,E) over (path point, energy transfer in meV). NaN where nothing was measured. Its sample logs "
-            "hold path, zone classes and the sums of every run.",
+            "I(q,E) over (path point, or irreducible q-point with Grid; energy transfer in meV). NaN where nothing "
+            "was measured. Its sample logs hold path or grid, zone classes and the sums of every run.",
         )
         self.declareProperty(
             IMDHistoWorkspaceProperty("OutputDataWorkspace", "", Direction.Output, PropertyMode.Optional),
-            "Sums of events over (zone class, path point, energy transfer).",
+            "Sums of events over zone class and the axes of OutputWorkspace.",
         )
         self.declareProperty(
             IMDHistoWorkspaceProperty("OutputNormalizationWorkspace", "", Direction.Output, PropertyMode.Optional),
-            "Exposure over (zone class, path point, energy transfer).",
+            "Exposure over zone class and the axes of OutputWorkspace.",
         )
 
     def validateInputs(self):
@@ -230,7 +239,7 @@ class FoldToIQE(DataProcessorAlgorithm):
             folded = fold(
                 events.source,
                 request.crystal,
-                request.path,
+                request.target,
                 request.settings,
                 solid_angles=request.solid_angles,
                 background=background,

@@ -70,8 +70,8 @@ class InvertForceConstants(DataProcessorAlgorithm):
         )
         self.declareProperty(
             IMDHistoWorkspaceProperty("ZoneWorkspace", "", Direction.Input, PropertyMode.Optional),
-            "The same measurement over the irreducible zone (fcinv fold --grid, LoadMD): the refinement uses it in "
-            "place of the path, and with it all counts; best with coherent Amplitudes.",
+            "The same measurement over the irreducible zone, OutputWorkspace of FoldToIQE with Grid: the "
+            "refinement uses it in place of the path, and with it all counts; best with coherent Amplitudes.",
         )
 
     def _declare_method(self):

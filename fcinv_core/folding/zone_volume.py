@@ -17,6 +17,14 @@ _PIECES = 8
 LARGEST_GRID = 48
 
 
+def check_divisions(n: int) -> None:
+    """Raise InputError unless n, the divisions of each basis vector, is between 1 and 48."""
+    if not 1 <= n <= LARGEST_GRID:
+        raise InputError(
+            f"a grid of {n} divisions", f"between 1 and {LARGEST_GRID} were expected", "choose about 16"
+        )
+
+
 def zone_volume(crystal: Crystal, n: int, group: IntArray, q_max: float) -> Binning:
     """Fill the irreducible part of the Brillouin zone with the cells of a grid.
 
@@ -40,10 +48,7 @@ def zone_volume(crystal: Crystal, n: int, group: IntArray, q_max: float) -> Binn
     InputError
         If n is not between 1 and 48.
     """
-    if not 1 <= n <= LARGEST_GRID:
-        raise InputError(
-            f"a grid of {n} divisions", f"between 1 and {LARGEST_GRID} were expected", "choose about 16"
-        )
+    check_divisions(n)
     reciprocal = crystal.reciprocal_lattice
     points = np.stack(np.meshgrid(*[np.arange(n)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
     place = np.array([n * n, n, 1])

@@ -16,6 +16,7 @@ from fcinv_core.folding.energy_bins import energy_bins
 from fcinv_core.folding.fold import FoldSettings
 from fcinv_core.folding.folded import Folded
 from fcinv_core.folding.point_groups import folding_group
+from fcinv_core.folding.zone_volume import check_divisions
 from fcinv_core.mantid_adapter.detectors import workspace_solid_angles
 from fcinv_core.mantid_adapter.histograms import histogram_file
 from fcinv_core.mantid_adapter.logs import missing_for_folding, stored_content
@@ -37,8 +38,8 @@ class FoldRequest:
         The structure.
     file_cell
         Shape (3, 3) integers: the cell that UB matrices are taken to index where their metric leaves a choice.
-    path
-        The path.
+    target
+        The path, or the divisions of a grid over the irreducible zone.
     settings
         How to fold.
     solid_angles
@@ -51,7 +52,7 @@ class FoldRequest:
 
     crystal: Crystal
     file_cell: IntArray
-    path: QPath
+    target: QPath | int
     settings: FoldSettings
     solid_angles: Mapping[int, float] | None
     zones: list[tuple[int, int, int]] | None
@@ -73,6 +74,10 @@ def fold_problems(algorithm: Any) -> dict[str, str]:
         if missing is not None:
             problems[name] = missing
     problems.update(_earlier_problems(algorithm))
+    problems.check("Grid", lambda: _divisions(algorithm))
+    along_path = algorithm.getProperty("Grid").isDefault
+    if not along_path and algorithm.getPropertyValue("Path").strip():
+        problems["Path"] = "Grid is given too: leave one of them empty."
     problems.check("TransverseWidths", lambda: _widths(algorithm))
     problems.check("EnergyBinning", lambda: binning_of(algorithm))
     problems.check("BrillouinZones", lambda: _zones(algorithm))
@@ -82,7 +87,8 @@ def fold_problems(algorithm: Any) -> dict[str, str]:
         return problems.data
     crystal = problems.check("StructureFile", lambda: _crystal(algorithm)[0])
     if crystal is not None:
-        problems.check_path(algorithm, crystal)
+        if along_path:
+            problems.check_path(algorithm, crystal)
         name = "SpaceGroup" if algorithm.getPropertyValue("SpaceGroup") else "SymmetryOperations"
         if name not in problems:
             problems.check(name, lambda: folding_group(crystal, _operations(algorithm)))
@@ -122,12 +128,13 @@ def read_request(algorithm: Any, source: EventSource, earlier: Folded | None) ->
         If they make no sense.
     """
     crystal, file_cell = _crystal(algorithm)
+    divisions = _divisions(algorithm)
     limits, step = binning_of(algorithm)
     solid_angle = algorithm.getProperty("SolidAngleWorkspace").value
     return FoldRequest(
         crystal=crystal,
         file_cell=file_cell,
-        path=path_of(algorithm, crystal),
+        target=path_of(algorithm, crystal) if divisions is None else divisions,
         settings=FoldSettings(
             grid=energy_bins(source, limits, step) if earlier is None else earlier.grid,
             widths=_widths(algorithm),
@@ -167,6 +174,16 @@ def _crystal(algorithm: Any) -> tuple[Crystal, IntArray]:
 
 def _operations(algorithm: Any) -> str | None:
     return algorithm.getPropertyValue("SpaceGroup") or algorithm.getPropertyValue("SymmetryOperations") or None
+
+
+def _divisions(algorithm: Any) -> int | None:
+    """Return the divisions of the grid over the irreducible zone; None for a path."""
+    given = algorithm.getProperty("Grid")
+    if given.isDefault:
+        return None
+    divisions = int(given.value)
+    check_divisions(divisions)
+    return divisions
 
 
 def _widths(algorithm: Any) -> tuple[float, float]:

@@ -197,9 +197,9 @@ def _wrong_zone(algorithm: Any) -> str | None:
         return "A network answers from the path: leave it empty, or choose refine."
     content, along_path = stored_content(zone), stored_content(measured)
     if content.get("kind") != KIND:
-        return f"{zone.name()} is no folded measurement: load what `fcinv fold --grid` wrote."
+        return f"{zone.name()} is no folded measurement: give OutputWorkspace of FoldToIQE with Grid."
     if content.get("path") is not None:
-        return f"{zone.name()} is folded along a path: load what `fcinv fold --grid` wrote."
+        return f"{zone.name()} is folded along a path: give OutputWorkspace of FoldToIQE with Grid."
     if along_path.get("kind") == KIND and along_path["runs"] != content["runs"]:
         return f"{zone.name()} and {measured.name()} are not of the same runs: fold the same events twice."
     return None

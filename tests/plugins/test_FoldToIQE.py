@@ -26,7 +26,9 @@ from tests.folding.test_folded_file import assert_identical
 from tests.plugins.cancelling import cancel_after
 from tests.plugins.measurement import LEVEL, POSCAR, QUICK, QUICK_WORDS, measure, write
 
-OUTPUTS = ("OutputWorkspace", "OutputDataWorkspace", "OutputNormalizationWorkspace")
+#: A fold over the irreducible zone, in properties and in words of the command line.
+ZONE = {"Grid": 4}
+ZONE_WORDS = ("--grid", "4")
 
 
 @pytest.fixture(scope="module")
@@ -91,13 +93,17 @@ def assert_same(one: Any, other: Any) -> None:
         np.testing.assert_allclose(values, there[name], rtol=1e-6, atol=1e-12, err_msg=name)
 
 
-def test_the_result_is_that_of_the_command_line(simpleapi: ModuleType, folder: Path, tmp_path: Path) -> None:
-    words = ["fold", str(folder / "events.nxs"), "--structure", str(folder / "POSCAR"), *QUICK_WORDS]
+@pytest.mark.parametrize(("options", "added"), [({}, ()), (ZONE, ZONE_WORDS)], ids=["path", "zone"])
+def test_the_result_is_that_of_the_command_line(
+    simpleapi: ModuleType, folder: Path, tmp_path: Path, options: dict[str, Any], added: tuple[str, ...]
+) -> None:
+    words = ["fold", str(folder / "events.nxs"), "--structure", str(folder / "POSCAR"), *QUICK_WORDS, *added]
     assert main([*words, "--out", str(tmp_path / "commanded.nxs")]) == 0
     commanded = load(simpleapi, tmp_path, "commanded")
     load(simpleapi, folder)
-    folded = fold(simpleapi, folder)
+    folded = fold(simpleapi, folder, **options)
     assert_same(folded, commanded)
+    assert content(folded)["provenance"]["settings"] == content(commanded)["provenance"]["settings"]
     logs = [set(map(str, ws.getExperimentInfo(0).run().keys())) for ws in (folded, commanded)]
     assert logs[0] == logs[1]
 
@@ -121,6 +127,17 @@ def test_constant_scattering_comes_out_at_its_level(
     nothing = covered & (iqe.getNumEventsArray() == 0)
     assert nothing.any()
     assert (signal[nothing] == 0).all()
+
+
+def test_over_the_irreducible_zone_every_event_counts_once(simpleapi: ModuleType, folder: Path) -> None:
+    load(simpleapi, folder)
+    zone = fold(simpleapi, folder, **ZONE)
+    # The mesh 4 x 4 x 4 with Γ has 8 irreducible points in a face-centred cubic crystal.
+    assert axes(zone) == [("irreducible q-point", " ", 8, -0.5, 7.5), ("DeltaE", "meV", 11, 2.0, 24.0)]
+    assert sum(log(zone, "fcinv_bins_weight")) == 64
+    assert (content(zone)["path"], content(zone)["divisions"]) == (None, 4)
+    energies = np.concatenate([chunk.energy for chunk in open_events(folder / "events.nxs").chunks()])
+    assert sum(log(zone, "fcinv_runs_counts")) == ((energies >= 2.0) & (energies < 24.0)).sum()
 
 
 def vanadium(simpleapi: ModuleType, germanium: Crystal) -> dict[int, float]:
@@ -159,16 +176,16 @@ def test_the_log_tells_path_and_runs_and_one_experiment_is_kept(simpleapi: Modul
     assert not events.getExperimentInfo(0).run().hasProperty("fcinv"), "the source gains no logs"
 
 
-@pytest.mark.parametrize("stored", [False, True])
+@pytest.mark.parametrize(("stored", "options"), [(False, {}), (True, {}), (True, ZONE)])
 def test_adding_to_an_earlier_result_is_exact(
-    simpleapi: ModuleType, folder: Path, germanium: Crystal, tmp_path: Path, stored: bool
+    simpleapi: ModuleType, folder: Path, tmp_path: Path, stored: bool, options: dict[str, Any]
 ) -> None:
     load(simpleapi, folder, "first")
     load(simpleapi, folder, "third")
     simpleapi.MergeMD(InputWorkspaces="first,third", OutputWorkspace="all")
     names = {"OutputDataWorkspace": "d", "OutputNormalizationWorkspace": "n"}
-    together = fold(simpleapi, folder, "all", "together")
-    fold(simpleapi, folder, "first", "earlier", **names)
+    together = fold(simpleapi, folder, "all", "together", **options)
+    fold(simpleapi, folder, "first", "earlier", **names, **options)
     if stored:
         for name in names.values():
             simpleapi.SaveMD(InputWorkspace=name, Filename=str(tmp_path / f"{name}.nxs"))
@@ -182,6 +199,7 @@ def test_adding_to_an_earlier_result_is_exact(
         TemporaryDataWorkspace="d",
         TemporaryNormalizationWorkspace="n",
         **{name: f"{value}2" for name, value in names.items()},
+        **options,
     )
     np.testing.assert_array_equal(added.getSignalArray(), together.getSignalArray())
     np.testing.assert_array_equal(added.getErrorSquaredArray(), together.getErrorSquaredArray())
@@ -190,9 +208,12 @@ def test_adding_to_an_earlier_result_is_exact(
         np.testing.assert_array_equal(values, there[name], err_msg=name)
 
 
-def test_everything_survives_saving_and_loading(simpleapi: ModuleType, folder: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("options", [{}, ZONE], ids=["path", "zone"])
+def test_everything_survives_saving_and_loading(
+    simpleapi: ModuleType, folder: Path, tmp_path: Path, options: dict[str, Any]
+) -> None:
     load(simpleapi, folder)
-    fold(simpleapi, folder)
+    fold(simpleapi, folder, **options)
     for name in ("once", "twice"):
         simpleapi.SaveMD(InputWorkspace="iqe", Filename=str(tmp_path / f"{name}.nxs"))
         load(simpleapi, tmp_path, name)
@@ -292,7 +313,7 @@ def test_defaults_fit_a_full_measurement(simpleapi: ModuleType, shared_data: Pat
     simpleapi.LoadMD(Filename=str(shared_data / "twin" / "ge_arcs_twin.nxs"), OutputWorkspace="events")
     simpleapi.FoldToIQE(InputWorkspace="events", StructureFile=structure, OutputWorkspace="iqe")
     iqe = simpleapi.mtd["iqe"]
-    assert axes(iqe)[0][:3] == ("path point", "", 102)
+    assert axes(iqe)[0][:3] == ("path point", " ", 102)
     assert axes(iqe)[1] == ("DeltaE", "meV", 84, -4.0, 38.0), "the bins of its reduction"
     assert 0.75 < np.isfinite(iqe.getSignalArray()).mean() < 0.9
     assert len(content(iqe)["runs"]) == 120
@@ -309,6 +330,9 @@ def test_defaults_fit_a_full_measurement(simpleapi: ModuleType, shared_data: Pat
         ({"Path": "G-Q"}, "Path", "'Q' is not a high-symmetry point"),
         ({"Path": "[[1]]"}, "Path", "does not describe a path"),
         ({"QStep": 1e-5}, "QStep", "choose a step such as 0.05"),
+        ({"Grid": 0}, "Grid", "between 1 and 48 were expected"),
+        ({"Grid": 49}, "Grid", "between 1 and 48 were expected"),
+        ({"Grid": 4, "Path": "G-X"}, "Path", "leave one of them empty"),
         ({"TransverseWidths": [0.1, 0.2, 0.3]}, "TransverseWidths", "one or two positive numbers"),
         ({"TransverseWidths": [-0.1]}, "TransverseWidths", "one or two positive numbers"),
         ({"EnergyBinning": [0.0, 5.0]}, "EnergyBinning", "minimum, positive step and maximum"),
@@ -346,6 +370,8 @@ def test_earlier_results_must_be_those_of_a_fold(simpleapi: ModuleType, folder: 
         fold(simpleapi, folder, **given)
     with pytest.raises(RuntimeError, match="cannot be added to the earlier result: its bins have other widths"):
         fold(simpleapi, folder, TransverseWidths=[0.2], **given)
+    with pytest.raises(RuntimeError, match="it has a grid of 4 divisions and not a path"):
+        fold(simpleapi, folder, **ZONE, **given)
 
 
 def make_another_histogram(simpleapi: ModuleType) -> None:

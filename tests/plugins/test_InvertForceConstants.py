@@ -235,8 +235,8 @@ def test_over_the_zone_the_result_is_that_of_the_command_line(
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"ZoneWorkspace": "other"}, "other is no folded measurement: load what `fcinv fold --grid` wrote"),
-        ({"ZoneWorkspace": "iqe"}, "iqe is folded along a path: load what `fcinv fold --grid` wrote"),
+        ({"ZoneWorkspace": "other"}, "other is no folded measurement: give OutputWorkspace of FoldToIQE with Grid"),
+        ({"ZoneWorkspace": "iqe"}, "iqe is folded along a path: give OutputWorkspace of FoldToIQE with Grid"),
         ({"InputWorkspace": "apart"}, "zone and apart are not of the same runs: fold the same events twice"),
         ({"Method": "network"}, "A network answers from the path: leave it empty, or choose refine"),
     ],

@@ -10,10 +10,16 @@ import numpy as np
 import pytest
 
 from fcinv_core.crystal import Crystal
+from fcinv_core.instrument import find_instrument
+from fcinv_core.qpath import standard_path
+from fcinv_core.spectrum import SpectralGrid
+from fcinv_core.virtual_experiment import plan, scaled_to, write_experiment
 from fcinv_core.virtual_experiment.planning import definition_of
 from tests.crystals import crystal
 from tests.folding.measurement import INCIDENT
+from tests.inversion import standin
 from tests.plugins.measurement import POSCAR, QUICK, measure, write
+from tests.test_generation import STRUCTURE
 
 FROM_EVENTS = ["FoldToIQE", "InvertForceConstants", "SimulateDispersion"]
 
@@ -93,6 +99,43 @@ def test_from_reduced_runs(simpleapi: ModuleType, germanium: Crystal, structure:
     assert names_in(expected).count("ConvertToMD") == 2
     before = np.array(expected.getSignalArray())
     np.testing.assert_array_equal(run_again(simpleapi, tmp_path).getSignalArray(), before)
+
+
+def test_path_and_zone_of_a_measurement_give_its_force_constants(
+    simpleapi: ModuleType, model_folder: Path, tmp_path: Path
+) -> None:
+    prior, truth = standin.prior(), standin.truth()
+    experiment = plan(
+        prior.force_constants(truth, "the truth"),
+        find_instrument("CNCS"),
+        60.0,
+        20.0,
+        [0.0, 8.0, 16.0, 24.0],
+        grid=SpectralGrid(-4.0, 48.0, 26),
+        pixel_spacing=6.0,
+    )
+    write_experiment(tmp_path / "events.nxs", scaled_to(experiment, 40_000, 0.05), instrument_name="CNCS")
+    (tmp_path / "POSCAR").write_text(STRUCTURE)
+    simpleapi.LoadMD(Filename=str(tmp_path / "events.nxs"), LoadHistory=False, OutputWorkspace="events")
+    measured = {"InputWorkspace": "events", "StructureFile": str(tmp_path / "POSCAR")}
+    simpleapi.FoldToIQE(**measured, QStep=0.3, TransverseWidths=[0.3], OutputWorkspace="iqe")
+    simpleapi.FoldToIQE(**measured, Grid=5, OutputWorkspace="zone")
+    simpleapi.InvertForceConstants(
+        InputWorkspace="iqe",
+        ZoneWorkspace="zone",
+        Model=str(model_folder),
+        Method="fit",
+        Amplitudes="coherent",
+        NumberOfDraws=5,
+        OutputWorkspace="force_constants",
+        OutputDispersionWorkspace="bands",
+    )
+    assert names_in(simpleapi.mtd["bands"]) == ["LoadMD", "FoldToIQE", "FoldToIQE", "InvertForceConstants"]
+    found, errors = (np.array(simpleapi.mtd["force_constants"].column(name)) for name in ("Value", "Error"))
+    assert (np.abs(found - truth) < 3 * errors).mean() > 0.9
+    energies = prior.dynamics(standard_path(prior.crystal, 24).q).energies
+    after, before = (np.sqrt(((energies(values) - energies(truth)) ** 2).mean()) for values in (found, prior.mean))
+    assert after < before / 2
 
 
 def reduce_run(simpleapi: ModuleType, definition: str, number: int, psi: float) -> None:
