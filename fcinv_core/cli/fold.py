@@ -140,7 +140,7 @@ def add_parser(subparsers: Any) -> None:
     shown.add_argument(
         "--keep-outliers",
         action="store_true",
-        help="on a path, do not reject zones that disagree with all others (never done in normalised histograms)",
+        help="do not reject zones that disagree with all others (never done in normalised histograms)",
     )
     parser.add_argument("--threads", type=int, help="number of threads (default: all processors)")
 
@@ -229,6 +229,10 @@ def _target(arguments: argparse.Namespace, crystal: Crystal) -> QPath | int:
     from fcinv_core.qpath import chosen_path
 
     if arguments.grid is not None:
+        if arguments.path is not None:
+            raise InputError(
+                "--grid and --path together", "a fold is over the zone or along a path", "leave one of them out"
+            )
         return int(arguments.grid)
     return chosen_path(crystal, arguments.path, arguments.points)
 

@@ -73,7 +73,7 @@ def check_zone(zone: Folded, folded: Folded) -> None:
         raise InputError(
             "the measurement of the zone is folded along a path",
             "a refinement over the irreducible zone wants it on a grid",
-            "fold the same events with --grid N",
+            "fold the same events on a grid",
         )
     if [run.number for run in zone.runs] != [run.number for run in folded.runs] or not np.allclose(
         zone.bins.crystal.lattice, folded.bins.crystal.lattice
@@ -81,7 +81,7 @@ def check_zone(zone: Folded, folded: Folded) -> None:
         raise InputError(
             "path and zone are not of one measurement",
             "their runs or crystals differ",
-            "fold the same events twice: along the path, and with --grid N",
+            "fold the same events twice: along the path, and on a grid",
         )
     if zone.coverage == NORMALISED:
         raise InputError(

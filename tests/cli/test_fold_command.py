@@ -66,6 +66,12 @@ def test_the_irreducible_zone(shared_data: Path, structure: Path, tmp_path: Path
     assert folded.grid.n_bins == 14
 
 
+def test_a_fold_is_over_the_zone_or_along_a_path(shared_data: Path, structure: Path, tmp_path: Path) -> None:
+    events = shared_data / "mantid" / "toy_qsample_dE_3runs_mdevent.nxs"
+    with pytest.raises(InputError, match="leave one of them out"):
+        call(events, "--structure", structure, "--out", tmp_path / "f.nxs", "--grid", 6, "--path", "G-X")
+
+
 def test_energies_that_are_no_whole_number_of_steps_are_refused(
     shared_data: Path, structure: Path, tmp_path: Path
 ) -> None:
