@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -14,6 +15,7 @@ from fcinv_core.prior import Prior
 from fcinv_core.refinement.coherent_search import refine_coherent
 from fcinv_core.refinement.free import FreeModel
 from fcinv_core.refinement.measurement import Measurement
+from fcinv_core.refinement.nodes import single_nodes
 from fcinv_core.refinement.noise import Noise
 from fcinv_core.refinement.posterior import overdispersion_of, posterior_of
 from fcinv_core.refinement.refined import Fit, Refined
@@ -95,12 +97,16 @@ def _refined(
 ) -> Refined:
     if settings.model == "coherent":
         return refine_coherent(measurement, prior, starts, settings, between)
-    model: Model = (
-        UnitModel(measurement, prior) if settings.model == "unit" else FreeModel(measurement.merged(), prior)
-    )
-    highest = float(mode_energies(prior.reference, measurement.q, measurement.directions).max())
+    built = UnitModel if settings.model == "unit" else FreeModel
+    fitted = measurement if settings.model == "unit" else measurement.merged()
+    model: Model = built(fitted, prior)
     gaussian = model.prior_of(prior)
-    fits = _from_coarse_to_fine(model, gaussian, starts, highest, settings, between)
+    if isinstance(model, UnitModel) and model.is_complete:
+        fits = _from_blurred_to_sharp(model, gaussian, starts, settings, between)
+    else:
+        highest = float(mode_energies(prior.reference, fitted.q, fitted.directions).max())
+        coarse = built(replace(fitted, nodes=single_nodes(len(fitted.q))), prior)
+        fits = _from_coarse_to_fine(coarse, model, gaussian, starts, highest, settings, between)
     best = _with_least_excess(model, gaussian, fits[0][1], between)
     return posterior_of(
         model,
@@ -125,6 +131,7 @@ def _refined(
 
 
 def _from_coarse_to_fine(
+    coarse: Model,
     model: Model,
     prior: GaussianPrior,
     starts: FloatArray,
@@ -134,17 +141,18 @@ def _from_coarse_to_fine(
 ) -> list[tuple[Start, Maximum]]:
     """Follow the best starts through rounds of narrower and narrower lines; best first.
 
+    ``coarse`` is the model at the centres of bins, for all rounds but the last: wide lines hide their extent.
     ``highest`` is the energy (meV) that the widths of the rounds are shares of.
     """
-    if isinstance(model, UnitModel) and model.is_complete:
-        return _from_blurred_to_sharp(model, prior, starts, settings, between)
     n = starts.shape[1]
     rounds = [(share * highest, steps, survivors) for share, steps, survivors in _ROUNDS] if settings.far else []
     scales = FAR_SCALES if settings.far else np.ones(1)
-    model.noise = Noise(model.measurement, _PER_LOOK[0])
-    ranked = ranked_starts(model, starts, prior.mean[n:], scales, rounds[0][0] if rounds else 0.0, between)
-    running = first_apart(model, ranked, _APART * highest, settings.max_starts or _FOLLOWED_STARTS)
-    running = _followed([(model, *one) for one in rounds], prior, running, between)
+    for one in (coarse, model):
+        one.noise = Noise(one.measurement, _PER_LOOK[0])
+    ranked = ranked_starts(coarse, starts, prior.mean[n:], scales, rounds[0][0] if rounds else 0.0, between)
+    running = first_apart(coarse, ranked, _APART * highest, settings.max_starts or _FOLLOWED_STARTS)
+    models = [*[coarse] * (len(rounds) - 1), model]
+    running = _followed([(used, *one) for used, one in zip(models, rounds, strict=False)], prior, running, between)
     return _finished(model, prior, running, rounds[-1][0] if rounds else None, between)
 
 
