@@ -139,5 +139,7 @@ def _plot_ratios(path_png: Path, result: Limit, found: FloatArray) -> None:
     axes.set_xticks(places, [f"FC{number}" for number in training.retained])
     axes.set_ylabel("rms error / bound")
     axes.set_yscale("log")
+    for which in (axes.yaxis.set_major_formatter, axes.yaxis.set_minor_formatter):
+        which("{x:.2g}")
     figure.suptitle(material_title(training.prior.crystal, "25 cells of background and noise"), size=11)
     save_figure(figure, path_png)
