@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Set up if needed, then go through the whole method on germanium with `fcinv demo`: training set, a small network,
-# fold of a virtual experiment, inversion, report. About five minutes on two cores.
+# fold of a virtual experiment, inversion, report. Two to three minutes on two cores.
 # Usage: bash scripts/demo.sh [FOLDER]     (default: demo)
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."

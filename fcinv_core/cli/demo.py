@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from fcinv_core.training_set import TrainingSet
 
 DESCRIPTION = """\
-Go through the whole method on germanium, in about five minutes on two cores, with what comes with fcinv:
+Go through the whole method on germanium, in two to three minutes on two cores, with what comes with fcinv:
 
   1. force constants of eight universal force fields -> a training set of stable sets around them
   2. a small network is trained on it, to show how; the shipped model, trained longer, does the inversion
