@@ -187,10 +187,8 @@ def _sharpened(
         width, per_look = new, new_look
         end = _fitted(model, width.gaussian, parameters, per_look, between)
         parameters = end.parameters
-        new, new_look = (
-            likeliest_width(prior, gaussian, end),
-            likeliest_noise(model.measurement, model.expected(parameters)),
-        )
+        new = likeliest_width(prior, gaussian, end)
+        new_look = likeliest_noise(model.measurement, model.expected(parameters))
         if (new.share, new.heavy, new_look) == (width.share, width.heavy, per_look):
             break
     return end, width

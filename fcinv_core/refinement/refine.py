@@ -21,7 +21,7 @@ from fcinv_core.refinement.posterior import overdispersion_of, posterior_of
 from fcinv_core.refinement.refined import Fit, Refined
 from fcinv_core.refinement.scoring import GaussianPrior, Maximum, Model, maximise
 from fcinv_core.refinement.settings import RefineSettings
-from fcinv_core.refinement.starts import FAR_SCALES, Start, first_apart, ranked_starts
+from fcinv_core.refinement.starts import FAR_SCALES, Start, farthest_apart, first_apart, ranked_starts
 from fcinv_core.refinement.unit import UnitModel
 
 #: Rounds from coarse to fine: width that is added to lines as a share of the highest mode of the prior's mean,
@@ -40,8 +40,6 @@ _SHAKES = 4
 #: The same for whole spectra of counts, which can be blurred like the lines: width in units of the FWHM of the
 #: elastic line, relative error that is allowed for, steps, starts that go on. Only far starts begin with the first.
 _BLURRED_ROUNDS = ((2.7, 0.3, 12, 12), (1.35, 0.3, 8, 6), (0.67, 0.3, 12, 3), (0.33, 0.1, 12, 2))
-#: Starts closer than this share of the prior's sd (root mean square) are one.
-_SAME_START = 0.05
 #: Ends whose mode energies differ by less than this share of the lines' width (root mean square) are one, and so
 #: many starts that all come to one leave the rest out.
 _SAME_END, _ENOUGH = 0.1, 4
@@ -105,7 +103,7 @@ def _refined(
         fits = _from_blurred_to_sharp(model, gaussian, starts, settings, between)
     else:
         highest = float(mode_energies(prior.reference, fitted.q, fitted.directions).max())
-        coarse = built(replace(fitted, nodes=single_nodes(len(fitted.q))), prior)
+        coarse = built(replace(fitted, nodes=single_nodes(len(fitted.q))), prior) if settings.far else model
         fits = _from_coarse_to_fine(coarse, model, gaussian, starts, highest, settings, between)
     best = _with_least_excess(model, gaussian, fits[0][1], between)
     return posterior_of(
@@ -144,16 +142,18 @@ def _from_coarse_to_fine(
     ``coarse`` is the model at the centres of bins, for all rounds but the last: wide lines hide their extent.
     ``highest`` is the energy (meV) that the widths of the rounds are shares of.
     """
-    n = starts.shape[1]
-    rounds = [(share * highest, steps, survivors) for share, steps, survivors in _ROUNDS] if settings.far else []
+    n, last = starts.shape[1], len(_ROUNDS) - 1
+    rounds = [
+        (model if number == last else coarse, share * highest, steps, survivors)
+        for number, (share, steps, survivors) in enumerate(_ROUNDS if settings.far else ())
+    ]
     scales = FAR_SCALES if settings.far else np.ones(1)
     for one in (coarse, model):
         one.noise = Noise(one.measurement, _PER_LOOK[0])
-    ranked = ranked_starts(coarse, starts, prior.mean[n:], scales, rounds[0][0] if rounds else 0.0, between)
+    ranked = ranked_starts(coarse, starts, prior.mean[n:], scales, rounds[0][1] if rounds else 0.0, between)
     running = first_apart(coarse, ranked, _APART * highest, settings.max_starts or _FOLLOWED_STARTS)
-    models = [*[coarse] * (len(rounds) - 1), model]
-    running = _followed([(used, *one) for used, one in zip(models, rounds, strict=False)], prior, running, between)
-    return _finished(model, prior, running, rounds[-1][0] if rounds else None, between)
+    running = _followed(rounds, prior, running, between)
+    return _finished(model, prior, running, rounds[-1][1] if rounds else None, between)
 
 
 def _from_blurred_to_sharp(
@@ -174,7 +174,7 @@ def _from_blurred_to_sharp(
         for share, error, steps, survivors in _BLURRED_ROUNDS[0 if settings.far else 1 :]
     ]
     most = settings.max_starts or _FOLLOWED_STARTS
-    chosen = _distinct(starts, prior.sigma[:n], most)
+    chosen = farthest_apart(starts, prior.sigma[:n], most)
     if settings.far:
         blurred, width = rounds[0][:2]
         running = ranked_starts(blurred, chosen, prior.mean[n:], FAR_SCALES, width, between)[:most]
@@ -251,17 +251,6 @@ def _shaken(
             return min(found, end, key=lambda one: one.objective)
         found = end
     return found
-
-
-def _distinct(starts: FloatArray, sigma: FloatArray, n: int) -> FloatArray:
-    """Pick up to n starts that lie far from each other, the first one first."""
-    scaled = starts / sigma
-    chosen = [0]
-    distance = np.sqrt(((scaled - scaled[0]) ** 2).mean(axis=1))
-    while len(chosen) < n and distance.max() > _SAME_START:
-        chosen.append(int(distance.argmax()))
-        distance = np.minimum(distance, np.sqrt(((scaled - scaled[chosen[-1]]) ** 2).mean(axis=1)))
-    return np.asarray(starts[chosen])
 
 
 def _with_least_excess(model: Model, prior: GaussianPrior, found: Maximum, between: Callable[[], None]) -> Maximum:

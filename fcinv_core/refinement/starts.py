@@ -12,6 +12,8 @@ from fcinv_core.refinement.scoring import Model
 
 #: Factors that are tried on every start that may be far off: force fields are soft together.
 FAR_SCALES = np.array([0.8, 0.9, 1.0, 1.1, 1.25, 1.4, 1.6, 1.8, 2.0])
+#: Starts closer than this share of the prior's sd (root mean square) are one.
+_SAME_START = 0.05
 
 
 class Start(NamedTuple):
@@ -69,3 +71,14 @@ def first_apart(model: Model, starts: list[Start], distance: float, most: int) -
         if len(chosen) == most:
             break
     return chosen
+
+
+def farthest_apart(starts: FloatArray, sigma: FloatArray, most: int) -> FloatArray:
+    """Pick up to ``most`` starts (k, n) that lie far from each other in units of sigma (n,), from the first on."""
+    scaled = starts / sigma
+    chosen = [0]
+    distance = np.sqrt(((scaled - scaled[0]) ** 2).mean(axis=1))
+    while len(chosen) < most and distance.max() > _SAME_START:
+        chosen.append(int(distance.argmax()))
+        distance = np.minimum(distance, np.sqrt(((scaled - scaled[chosen[-1]]) ** 2).mean(axis=1)))
+    return np.asarray(starts[chosen])

@@ -43,6 +43,7 @@ class UnitModel:
         self._branches = Branches.of(prior.dynamics(data.node_q.reshape(-1, 3), data.node_directions))
         m = self._branches.n_modes
         self._weights = np.ones((len(data.cut_bin), data.nodes.per_bin, m))
+        self._factors = self._weights.astype(complex)
         total = max(data.counts.sum(), 1.0)
         self._flat = data.background * _BACKGROUND_SHARE * total / data.background.sum()
         start = np.append(prior.mean, np.zeros(len(self.names)))
@@ -127,7 +128,7 @@ class UnitModel:
             self._strength(parameters),
             self._weights,
             np.zeros_like(self._weights),
-            self._weights.astype(complex),
+            self._factors,
             0,
             slopes.reshape(n_bins, per_bin, m, n).swapaxes(1, 2).reshape(n_bins, -1, n),
             self._background(parameters)[:, None],
