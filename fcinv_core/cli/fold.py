@@ -116,7 +116,7 @@ def add_parser(subparsers: Any) -> None:
         type=float,
         nargs=2,
         metavar=("WIDTH", "HEIGHT"),
-        help="detector size, degrees, for the spread of Q in the bins (default: from the geometric solid angle)",
+        help="detector size, degrees, for the spread of Q in the bins (default: from the shapes of the pixels)",
     )
     measured.add_argument("--without-kikf", action="store_true", help="signals do not hold the factor ki/kf")
     measured.add_argument(

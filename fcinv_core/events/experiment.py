@@ -82,6 +82,8 @@ class Detectors:
         Shape (m,) bool.
     solid_angle
         Shape (m,): from the shapes of the pixels, sr; None where the shapes are not known.
+    widths
+        Shape (m, 2): horizontal and vertical size as seen from the sample, rad; None where not known.
     """
 
     ids: IntArray
@@ -90,6 +92,7 @@ class Detectors:
     distance: FloatArray
     masked: BoolArray
     solid_angle: FloatArray | None = None
+    widths: FloatArray | None = None
 
     def __len__(self) -> int:
         """Number of pixels."""

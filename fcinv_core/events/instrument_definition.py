@@ -10,8 +10,9 @@ import numpy as np
 
 from fcinv_core.events.experiment import Detectors, FloatArray
 
-#: Frontal size of a pixel: (area of the curved side or front face m², axis (3,) it stands along or None).
-Shape = tuple[float, tuple[float, float, float] | None]
+#: Frontal size of a pixel: (width m, height m, axis (3,) of a tube or None).
+Shape = tuple[float, float, tuple[float, float, float] | None]
+_UNKNOWN: Shape = (-1.0, -1.0, None)
 
 
 def solid_angles(definition: str, detectors: Detectors) -> FloatArray | None:
@@ -28,19 +29,17 @@ def solid_angles(definition: str, detectors: Detectors) -> FloatArray | None:
     detectors
         Where the pixels stand.
     """
-    shapes = _shapes(definition)
-    if shapes is None:
-        return None
-    kinds, areas, axes = _table(shapes, detectors)
-    if (kinds < 0).any():
-        return None
-    sine = np.sin(detectors.two_theta)
-    sight = np.stack(
-        [sine * np.cos(detectors.azimuth), sine * np.sin(detectors.azimuth), np.cos(detectors.two_theta)], axis=1
-    )
-    tilt = np.einsum("ni,ni->n", sight, axes[kinds])
-    # An axis of zeros stands for a face that looks at the sample.
-    return np.asarray(areas[kinds] * np.sqrt(1 - tilt**2) / detectors.distance**2)
+    sizes = _sizes(definition, detectors)
+    return None if sizes is None else np.asarray(sizes.prod(axis=1) / detectors.distance**2)
+
+
+def pixel_widths(definition: str, detectors: Detectors) -> FloatArray | None:
+    """Return the horizontal and vertical angular size of each detector, shape (m, 2), rad, or None.
+
+    Parameters are those of `solid_angles`, and so are the shapes that are known.
+    """
+    sizes = _sizes(definition, detectors)
+    return None if sizes is None else np.asarray(sizes / detectors.distance[:, None])
 
 
 def instrument_definition(
@@ -131,7 +130,7 @@ def _shapes(definition: str) -> dict[Shape, list[tuple[int, int]]] | None:
         position = iter(leaves)
         for first, last in names:
             _add_range(ranges, types, first, [next(position) for _ in range(first, last + 1)])
-    return None if any(shape[0] <= 0 for shape in ranges) or not ranges else ranges
+    return None if any(min(shape[:2]) <= 0 for shape in ranges) or not ranges else ranges
 
 
 def _add_range(
@@ -145,7 +144,7 @@ def _add_range(
         if k == len(leaves) or leaves[k] != leaves[start]:
             kind = types[leaves[start]]
             if kind.get("is", "").lower() == "detector":
-                ranges.setdefault(_shape(kind) or (-1.0, None), []).append((first + start, first + k - 1))
+                ranges.setdefault(_shape(kind) or _UNKNOWN, []).append((first + start, first + k - 1))
             start = k
 
 
@@ -183,7 +182,11 @@ def _shape(kind: ElementTree.Element | None) -> Shape | None:
         axis = _vector(cylinder.find("axis"))
         radius, height = (_value(cylinder.find(name)) for name in ("radius", "height"))
         length = float(np.linalg.norm(axis))
-        return (2 * radius * height, (axis[0] / length, axis[1] / length, axis[2] / length)) if length else None
+        if not length:
+            return None
+        along = (axis[0] / length, axis[1] / length, axis[2] / length)
+        upright = abs(along[1]) >= abs(along[0])
+        return (2 * radius, height, along) if upright else (height, 2 * radius, along)
     box = kind.find("cuboid")
     box = kind.find("hexahedron") if box is None else box
     if box is None:
@@ -191,7 +194,7 @@ def _shape(kind: ElementTree.Element | None) -> Shape | None:
     corner = _vector(box.find("left-front-bottom-point"))
     up = np.subtract(_vector(box.find("left-front-top-point")), corner)
     right = np.subtract(_vector(box.find("right-front-bottom-point")), corner)
-    return float(np.linalg.norm(up) * np.linalg.norm(right)), None
+    return float(np.linalg.norm(right)), float(np.linalg.norm(up)), None
 
 
 def _vector(element: ElementTree.Element | None) -> tuple[float, float, float]:
@@ -204,14 +207,21 @@ def _value(element: ElementTree.Element | None) -> float:
     return 0.0 if element is None else float(element.get("val", "0"))
 
 
-def _table(
-    shapes: dict[Shape, list[tuple[int, int]]], detectors: Detectors
-) -> tuple[np.ndarray[tuple[int], np.dtype[np.int64]], FloatArray, FloatArray]:
-    """Shape number of each detector (-1 without), area and axis of each shape."""
+def _sizes(definition: str, detectors: Detectors) -> FloatArray | None:
+    """Width and height of each detector as seen from the sample, shape (m, 2), m, or None if one is not known."""
+    shapes = _shapes(definition)
+    if shapes is None:
+        return None
     kinds = np.full(len(detectors.ids), -1, dtype=np.int64)
     for number, ranges in enumerate(shapes.values()):
         for first, last in ranges:
             kinds[(detectors.ids >= first) & (detectors.ids <= last)] = number
-    areas = np.array([area for area, _ in shapes])
-    axes = np.array([axis if axis is not None else (0.0, 0.0, 0.0) for _, axis in shapes])
-    return kinds, areas, axes
+    if (kinds < 0).any():
+        return None
+    sizes = np.array([(width, height) for width, height, _ in shapes])[kinds]
+    # An axis of zeros stands for a face that looks at the sample.
+    axes = np.array([(0.0, 0.0, 0.0) if axis is None else axis for _, _, axis in shapes])[kinds]
+    tilt = np.einsum("ni,ni->n", detectors.directions, axes)
+    upright = np.abs(axes[:, 1]) >= np.abs(axes[:, 0])
+    sizes[np.arange(len(sizes)), upright.astype(np.int64)] *= np.sqrt(1 - tilt**2)
+    return np.asarray(sizes)

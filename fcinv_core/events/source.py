@@ -218,7 +218,7 @@ def shared(detectors: Sequence[Detectors]) -> tuple[Detectors, ...]:
     for one in detectors:
         if id(one) not in same:
             parts = [one.ids, one.two_theta, one.azimuth, one.distance, one.masked]
-            parts += [] if one.solid_angle is None else [one.solid_angle]
+            parts += [part for part in (one.solid_angle, one.widths) if part is not None]
             same[id(one)] = distinct.setdefault(b"".join(part.tobytes() for part in parts), one)
     return tuple(same[id(one)] for one in detectors)
 

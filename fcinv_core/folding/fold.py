@@ -54,8 +54,7 @@ class FoldSettings:
     runs_apart
         Keep the sums of each run. Otherwise all runs are one set under the first number, in less memory.
     pixel
-        Angular size of the detectors, for the distribution of Q in the bins; squares of their geometric solid angle
-        by default.
+        Angular size of the detectors, for the distribution of Q in the bins; by default as their shapes are.
     background_frame
         "lab": the background stands still in the laboratory (sample environment) and is turned with every run;
         "sample": it was measured in the sample's own orientations.

@@ -173,8 +173,8 @@ def expose_run(
     grid, binning
         What the cells are.
     pixel
-        Size of a detector, which widens the distribution of Q in the bins; that of a square of its geometric solid
-        angle by default. Its exposure is laid at its centre.
+        Size of a detector, which widens the distribution of Q in the bins; by default that of its shape, or of a
+        square of its geometric solid angle. Its exposure is laid at its centre.
 
     Returns
     -------
@@ -266,6 +266,8 @@ def _tangents(
     vertical = np.cross(directions, horizontal)
     if pixel is not None:
         widths = np.broadcast_to([pixel.horizontal, pixel.vertical], (len(directions), 2))
+    elif detectors.widths is not None:
+        widths = detectors.widths[use]
     elif detectors.solid_angle is not None:
         widths = np.sqrt(np.maximum(detectors.solid_angle[use], 0.0))[:, None] * np.ones(2)
     else:

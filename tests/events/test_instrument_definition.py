@@ -1,11 +1,11 @@
-"""Solid angles out of instrument definitions."""
+"""Solid angles and sizes out of instrument definitions."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from fcinv_core.events import Detectors, instrument_definition, solid_angles
+from fcinv_core.events import Detectors, instrument_definition, pixel_widths, solid_angles
 
 TUBES = """<?xml version="1.0"?>
 <instrument xmlns="http://www.mantidproject.org/IDF/1.0" name="T">
@@ -48,9 +48,23 @@ def test_an_upright_tube_is_foreshortened_above_the_plane() -> None:
     assert angle == pytest.approx([2 * 0.01 * 0.02 * np.cos(np.radians(30))])
 
 
+def test_widths_are_those_of_the_shape_and_make_up_the_solid_angle() -> None:
+    above = place([10, 1], 30.0, 90.0, 2.0)
+    widths = pixel_widths(TUBES, above)
+    assert widths is not None
+    assert widths == pytest.approx(np.array([[0.01, 0.01 * np.cos(np.radians(30))], [1.0, 2.0]]))
+    assert widths.prod(axis=1) == pytest.approx(solid_angles(TUBES, above))
+    lying = TUBES.replace('<axis x="0" y="1" z="0"/>', '<axis x="1" y="0" z="0"/>')
+    assert pixel_widths(lying, above)[0] == pytest.approx([0.01, 0.01])  # type: ignore[index]
+    assert pixel_widths(lying, place([10], 30.0, 0.0, 2.0)) == pytest.approx(
+        np.array([[0.01 * np.cos(np.radians(30)), 0.01]])
+    )
+
+
 def test_unknown_shapes_give_no_solid_angle() -> None:
     detectors = place([10, 11], 30.0, 90.0, 1.0)
     assert solid_angles("not xml", detectors) is None
+    assert pixel_widths("not xml", detectors) is None
     assert solid_angles("<instrument/>", detectors) is None
     assert solid_angles(TUBES.replace('radius val="0.01"', 'radius val="0"'), detectors) is None
     assert solid_angles(TUBES, place([10, 99], 30.0, 90.0, 1.0)) is None
