@@ -223,11 +223,15 @@ def test_true_events_are_as_many_and_keep_their_own_energies(tmp_path: Path) -> 
     assert source.energy_bin_width is None
     chunk = next(source.chunks(source.n_events))
     np.testing.assert_allclose(chunk.signal, np.sqrt(EI / (EI - chunk.energy)), rtol=1e-5)
-    # Q and E are those of one neutron: its final energy follows from both.
+    # Q and E are those of one neutron that came from the centre of its pixel.
     ki = np.sqrt(EI / NEUTRON_ENERGY)
     turns = np.array([run.goniometer for run in experiment.runs])[chunk.run]
     final = np.array([0, 0, ki]) - np.einsum("nij,nj->ni", turns, chunk.q_sample)
     np.testing.assert_allclose((final**2).sum(axis=1) * NEUTRON_ENERGY, EI - chunk.energy, atol=2e-3)
+    place = np.searchsorted(experiment.detectors.ids, chunk.detector)
+    np.testing.assert_array_equal(experiment.detectors.ids[place], chunk.detector)
+    cosine = final[:, 2] / np.linalg.norm(final, axis=1)
+    np.testing.assert_allclose(cosine, np.cos(experiment.detectors.two_theta[place]), atol=1e-4)
 
 
 def test_masked_pixels_and_unreachable_energies_stay_empty() -> None:

@@ -110,7 +110,7 @@ def add_parser(subparsers: Any) -> None:
     add(
         "--event-mode",
         action="store_true",
-        help="every count an event at its own Q and E (default: one event for each filled pixel and bin)",
+        help="every count an event of its own energy (default: one event for each filled pixel and bin)",
     )
     add("--seed", type=int, default=0, help="of all random numbers (default: %(default)s)")
     add("--threads", type=int, metavar="N", help="number of threads, which changes nothing else (default: all)")

@@ -64,9 +64,9 @@ class VirtualExperiment:
     points
         Random points in each pixel and bin.
     true_events
-        Whether every count is an event at the Q and E where it was scattered (phonons of one random point share
-        it: take many points where counts are high). Otherwise there is one event for
-        each pixel and bin with counts, at its centre.
+        Whether every count is an event of its own energy in the direction of its pixel's centre, as Mantid places
+        events (phonons of one random point share their energy: take many points where counts are high). Otherwise
+        there is one event for each pixel and bin with counts, at the centre of both.
     seed
         Of all random numbers.
     """
@@ -265,15 +265,15 @@ def draw_block(experiment: VirtualExperiment, run: int, block: int) -> EventChun
     rng = _generator(experiment, _COUNTS, run, block)
     one, ids = experiment.runs[run], experiment.detectors.ids
     if experiment.true_events:
-        q, energy, rows = _true_events(experiment, mean, rng)
+        energy, rows = _true_events(experiment, mean, rng)
         weight = np.ones(len(energy))
     else:
         counts = rng.poisson(mean.counts)
         pixel, column = np.nonzero(counts)
         energy, rows = experiment.grid.centres[column], mean.pixels[pixel]
-        angles = experiment.detectors.two_theta[rows], experiment.detectors.azimuth[rows]
-        q = momentum_transfer(one.incident_energy, *angles, energy) @ one.goniometer
         weight = counts[pixel, column].astype(float)
+    angles = experiment.detectors.two_theta[rows], experiment.detectors.azimuth[rows]
+    q = momentum_transfer(one.incident_energy, *angles, energy) @ one.goniometer
     ratio = 1 / np.sqrt(1 - energy / one.incident_energy)
     return EventChunk(
         q_sample=q,
@@ -287,17 +287,16 @@ def draw_block(experiment: VirtualExperiment, run: int, block: int) -> EventChun
 
 def _true_events(
     experiment: VirtualExperiment, mean: ExpectedCounts, rng: np.random.Generator
-) -> tuple[FloatArray, FloatArray, IntArray]:
-    """Q_sample (n, 3), energy (n,) and pixel row (n,) of single neutrons.
+) -> tuple[FloatArray, IntArray]:
+    """Energy (n,) and pixel row (n,) of single neutrons.
 
-    Those of phonons, spurions and Bragg peaks lie where the scattering was taken; those of the elastic line and
-    the background, which know no direction, anywhere in their pixel.
+    Those of phonons, spurions and Bragg peaks have the energy where the scattering was taken, those of the elastic
+    line and the background any of their bin.
     """
-    run, grid = experiment.runs[mean.run], experiment.grid
+    grid = experiment.grid
     counts = rng.poisson(mean.signal + mean.bragg)
     filled = np.nonzero(counts)
     times = counts[filled]
-    q = [np.repeat(mean.q_sample[filled], times, axis=0)]
     energy = [np.repeat(mean.energy[filled], times)]
     rows = [np.repeat(mean.pixels[filled[1]], times)]
     sigma = float(experiment.resolution.sigma(np.array(0.0)))
@@ -316,13 +315,9 @@ def _true_events(
                 grid.edges[column],
                 grid.edges[column + 1],
             )
-        place = rng.random((2, len(pixel), 1)) - 0.5
-        angles = _within_pixels(experiment, mean.pixels[pixel], place[0], place[1])
-        found = momentum_transfer(run.incident_energy, angles[0][:, 0], angles[1][:, 0], within)
-        q.append(found @ run.goniometer)
         energy.append(within)
         rows.append(mean.pixels[pixel])
-    return np.concatenate(q), np.concatenate(energy), np.concatenate(rows)
+    return np.concatenate(energy), np.concatenate(rows)
 
 
 def longest_wavevector(
