@@ -18,7 +18,7 @@ from fcinv_core.folding.fold import FoldSettings, fold
 from fcinv_core.instrument import Instrument
 from fcinv_core.qpath import QPath
 from fcinv_core.refinement.measurement import Measurement, data_of_folded
-from fcinv_core.refinement.nodes import Nodes
+from fcinv_core.refinement.nodes import joined_nodes
 from fcinv_core.spectrum import Resolution, SpectralGrid
 from fcinv_core.virtual_experiment.planning import PIXEL_SPACING, pixels
 
@@ -173,7 +173,7 @@ def side_by_side(measurements: Sequence[Measurement]) -> Measurement:
 
     Bins of different runs then keep their own distribution of wavevectors.
     """
-    first, nodes = measurements[0], [one.nodes for one in measurements]
+    first = measurements[0]
     bins = len(first.q) * np.arange(len(measurements))
     cells = np.cumsum([0, *(len(one.counts) for one in measurements)])
 
@@ -193,10 +193,5 @@ def side_by_side(measurements: Sequence[Measurement]) -> Measurement:
         directions=None if first.directions is None else joined("directions"),
         cut_bin=np.concatenate(cut_bin),
         cut_start=np.concatenate([*cut_start, cells[-1:]]),
-        nodes=Nodes(
-            offsets=np.concatenate([one.offsets for one in nodes]),
-            shares=first.nodes.shares,
-            variance=np.concatenate([one.variance for one in nodes]),
-            slopes=np.concatenate([one.slopes for one in nodes]),
-        ),
+        nodes=joined_nodes([one.nodes for one in measurements]),
     )

@@ -12,7 +12,7 @@ from fcinv_core.dynamics import to_energies
 from fcinv_core.force_constants.pairs import ComplexArray
 from fcinv_core.prior import Prior
 from fcinv_core.refinement.branches import Branches
-from fcinv_core.refinement.known import bin_losses, expected_counts, linearised_counts
+from fcinv_core.refinement.known import bin_losses, contrast_of_looks, expected_counts, linearised_counts
 from fcinv_core.refinement.lines import SHAPE, Modes, one_phonon_weights, place_modes, shape_sigma
 from fcinv_core.refinement.measurement import Measurement
 from fcinv_core.refinement.noise import Noise
@@ -46,7 +46,7 @@ class CoherentModel:
 
     Parameters are the n force constants in FC order, the four of `SHAPE`, and logarithms: of the scale, of the
     factor of the Debye-Waller exponents, of a background constant in counts, and of incoherent and multiphonon
-    scattering relative to what the incoherent approximation gives for the prior's reference.
+    scattering relative to what the incoherent approximation gives for reference force constants.
 
     Mode energies and structure factors are known at the nodes of each bin. S(Q, E) is a function of the dynamical
     matrix, which is differentiated by divided differences (Daleckii and Krein, 1951): it has a derivative at
@@ -84,14 +84,14 @@ class CoherentModel:
         expected = expected_counts(data, modes, data.exposure, weights)
         self._scale = max(data.counts.sum(), 1.0) * (1 - _BACKGROUND_SHARE) / expected.sum()
         self._flat = data.background * _BACKGROUND_SHARE * max(data.counts.sum(), 1.0) / data.background.sum()
-        self._incoherent = self._scale * data.exposure * self._incoherent_spectra()
 
     def set_reference(self, values: FloatArray) -> None:
-        """Take thermal displacements from force constants (n,); they are not differentiated."""
+        """Take thermal displacements and incoherent scattering from force constants (n,), not differentiated."""
         fcs = self._prior.force_constants(values, "refinement")
         self._mesh = mesh_modes(fcs, 0.3)
         tensors = displacements_of(self._mesh, self.measurement.temperature).tensors
         self._exponents = 0.5 * np.einsum("cka,jab,ckb->ckj", self._q, tensors, self._q, optimize=True)
+        self._incoherent = self.measurement.exposure * self._incoherent_spectra()
 
     def prior_of(self, prior: Prior) -> GaussianPrior:
         """Return the Gaussian prior of all parameters."""
@@ -112,6 +112,14 @@ class CoherentModel:
         solved = self._solved(parameters[:n])
         weights = np.abs(self._structure_factors(solved, self._damping(parameters))) ** 2
         return self._expected(self._modes(solved.energies, parameters, broadening), weights, parameters)
+
+    def contrast(self, parameters: FloatArray) -> FloatArray:
+        """Return by how much looks at each cell differ, shape (k,), as `Noise` takes it."""
+        solved = self._solved(parameters[: self.n_force_constants])
+        weights = np.abs(self._structure_factors(solved, self._damping(parameters))) ** 2
+        modes = self._modes(solved.energies, parameters, 0.0)
+        expected = self._expected(modes, weights, parameters)
+        return contrast_of_looks(self.measurement, modes, self._strength(parameters), weights, expected)
 
     def linearised(self, parameters: FloatArray, broadening: float = 0.0) -> Linearised:
         """Return loss, gradient and information at parameters."""
@@ -144,7 +152,9 @@ class CoherentModel:
 
     def _backgrounds(self, parameters: FloatArray) -> FloatArray:
         """Expected counts of constant background and incoherent scattering, shape (k, 2)."""
-        return np.stack([self._flat, self._incoherent], axis=1) * np.exp(parameters[self.n_force_constants + 6 :])
+        return np.stack([self._flat, self._scale * self._incoherent], axis=1) * np.exp(
+            parameters[self.n_force_constants + 6 :]
+        )
 
     def _damping(self, parameters: FloatArray) -> ComplexArray:
         """What multiplies Q.e of each site: b / sqrt(m) exp(-i Q.τ - W), shape (n_cuts, nodes, s)."""

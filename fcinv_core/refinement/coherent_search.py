@@ -43,13 +43,16 @@ _LAST_WIDTH, _LAST_PER_LOOK = 0.00734, 2.0
 _APART = 0.03
 #: Starts that are followed.
 _FOLLOWED = 4
-#: Relative variances of the intensity of one look among which the counts choose.
+#: Variances of the intensity of one look, relative to those of its contrast, among which the counts choose.
 _PER_LOOK = np.array([0.0, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2])
+_LEAST_EXCESS = 1e-9
 #: Share of the prior's floor with which the search begins.
 _FIRST_SHARE = 0.5
 #: Factor by which Laplace's approximation is too narrow, from virtual experiments: it takes noise and
 #: prior that the counts chose as known, and the scatter inside of detector pixels as independent.
 _WIDENING = 1.4
+#: From so many counts on they tell seven nodes a bin from the truth.
+_MANY_COUNTS = 3e4
 #: Times that noise and prior are chosen again at most.
 _CHOICES = 3
 
@@ -68,7 +71,8 @@ def refine_coherent(
     as a whole too, are compared with broad lines at the centres of the bins; the best go on with narrower lines.
 
     Few counts leave what the prior leaves: how wide it is and how heavy its tails are is what makes the counts most
-    probable (`likeliest_width`; MacKay, Neural Comput. 4, 415 (1992)).
+    probable (`likeliest_width`; MacKay, Neural Comput. 4, 415 (1992)). Many counts show that branches bend within
+    bins: the last steps then take more wavevectors of each.
     """
     lengths = settings.lengths or natural_scattering_lengths(measurement.crystal)
     n = prior.n_force_constants
@@ -77,14 +81,17 @@ def refine_coherent(
     found = _search(coarse, prior, starts, highest, settings, between)
     model = CoherentModel(measurement, prior, lengths)
     best, width = _sharpened(model, prior, _narrow(model, prior, found[0].parameters, highest, between), between)
-    per_look = model.noise.per_look
+    noise = model.noise
     fits = [(found[0].values, best)]
     for start in found[1:]:
         begin = _narrow(model, prior, start.parameters, highest, between)
-        fits.append((start.values, _fitted(model, width.gaussian, begin, per_look, between)))
+        fits.append((start.values, _fitted(model, width.gaussian, begin, noise, between)))
     fits.sort(key=lambda fit: fit[1].objective)
     if fits[0][1] is not best:
         best, width = _sharpened(model, prior, fits[0][1].parameters, between)
+    if measurement.counts.sum() > _MANY_COUNTS:
+        model = CoherentModel(measurement.finer(), prior, lengths)
+        best, width = _sharpened(model, prior, best.parameters, between)
     _follow_displacements(model, best.parameters[:n])
     refined = posterior_of(
         model,
@@ -117,19 +124,22 @@ def refine_coherent(
     )
 
 
-def likeliest_noise(measurement: Measurement, expected: FloatArray) -> float:
-    """Return the relative variance of one look under which counts (k,) that are expected are most probable."""
+def likeliest_noise(measurement: Measurement, expected: FloatArray, contrast: FloatArray | float) -> Noise:
+    """Return the noise of looks of some contrast under which counts (k,) that are expected are most probable."""
     poisson = (measurement.variance == 0) & np.isfinite(measurement.looks)
     if not poisson.any():
-        return 0.0
+        return Noise(measurement)
+    choices = [Noise(measurement, per_look, contrast) for per_look in _PER_LOOK]
     counts, mean = measurement.counts[poisson], np.maximum(expected[poisson], LEAST)
-    weight, looks = measurement.weight[measurement.bin[poisson]], measurement.looks[poisson]
-    likelihoods = [float(weight @ (counts * np.log(mean) - mean))]
-    for per_look in _PER_LOOK[1:]:
-        number = looks / per_look
+    weight = measurement.weight[measurement.bin[poisson]]
+
+    def log_likelihood(noise: Noise) -> float:
+        # Where looks agree, their number counts as large: the limit of Poisson counts.
+        number = 1 / np.maximum(noise.excess[poisson], _LEAST_EXCESS)
         terms = gammaln(counts + number) - gammaln(number) - counts * np.log(number / mean + 1)
-        likelihoods.append(float(weight @ (terms - number * np.log1p(mean / number))))
-    return float(_PER_LOOK[int(np.argmax(likelihoods))])
+        return float(weight @ (terms - number * np.log1p(mean / number)))
+
+    return max(choices, key=log_likelihood)
 
 
 def _search(
@@ -171,7 +181,8 @@ def _narrow(
 ) -> FloatArray:
     """Follow a start with all of the bins' nodes to lines a little wider than measured; return parameters."""
     gaussian = narrowed(prior, model.prior_of(prior), _FIRST_SHARE)
-    return _fitted(model, gaussian, parameters, _LAST_PER_LOOK, between, _LAST_WIDTH * highest, 0.3).parameters
+    noise = Noise(model.measurement, _LAST_PER_LOOK)
+    return _fitted(model, gaussian, parameters, noise, between, _LAST_WIDTH * highest, 0.3).parameters
 
 
 def _sharpened(
@@ -181,15 +192,15 @@ def _sharpened(
 
     The model is left with that noise.
     """
-    gaussian, new_look = model.prior_of(prior), _LAST_PER_LOOK
+    gaussian = model.prior_of(prior)
     new = Width(narrowed(prior, gaussian, _FIRST_SHARE), _FIRST_SHARE, False)
     for _ in range(_CHOICES):
-        width, per_look = new, new_look
-        end = _fitted(model, width.gaussian, parameters, per_look, between)
+        width = new
+        noise = likeliest_noise(model.measurement, model.expected(parameters), model.contrast(parameters))
+        end = _fitted(model, width.gaussian, parameters, noise, between)
         parameters = end.parameters
         new = likeliest_width(prior, gaussian, end)
-        new_look = likeliest_noise(model.measurement, model.expected(parameters))
-        if (new.share, new.heavy, new_look) == (width.share, width.heavy, per_look):
+        if (new.share, new.heavy) == (width.share, width.heavy):
             break
     return end, width
 
@@ -198,13 +209,13 @@ def _fitted(
     model: CoherentModel,
     gaussian: GaussianPrior,
     parameters: FloatArray,
-    per_look: float,
+    noise: Noise,
     between: Callable[[], None],
     broadening: float = 0.0,
     tolerance: float = 0.1,
 ) -> Maximum:
     _follow_displacements(model, parameters[: model.n_force_constants])
-    model.noise = Noise(model.measurement, per_look)
+    model.noise = noise
     return maximise(
         model, gaussian, parameters, broadening=broadening, tolerance=tolerance, max_steps=12, between=between
     )

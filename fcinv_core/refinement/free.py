@@ -158,8 +158,6 @@ class FreeModel:
             self._strength,
             data.fixed,
             backgrounds,
-            data.mean,
-            data.covariance,
             self._rates,
             amplitudes,
             expected,
@@ -185,8 +183,6 @@ def _free(  # type: ignore[no-untyped-def]
     strength,
     fixed,
     backgrounds,
-    mean,
-    spread,
     rates,
     amplitudes,
     expected,
@@ -198,12 +194,12 @@ def _free(  # type: ignore[no-untyped-def]
     _, per_bin, n_modes = modes.energies.shape
     n_lines, n_back = n_modes * per_bin, backgrounds.shape[1]
     p = scores.shape[1]
-    turned, rate = np.zeros(3), np.empty(n_modes)
+    there, turned, rate = np.zeros(3), np.zeros(3), np.empty(n_modes)
     low, high = np.empty((per_bin, n_modes), np.int64), np.empty((per_bin, n_modes), np.int64)
     for c in range(len(cut_bin)):
         b, first, last = cut_bin[c], cut_start[c], cut_start[c + 1]
         n = last - first
-        fill_windows(modes, b, mean, spread, first, last, low, high)
+        fill_windows(modes, b, first, last, low, high)
         columns, base = np.zeros((n, n_modes)), fixed[first:last].copy()
         for i in range(n):
             cell = first + i
@@ -213,9 +209,7 @@ def _free(  # type: ignore[no-untyped-def]
                 total = 0.0
                 for k in range(per_bin):
                     if low[k, s] <= energy[cell] <= high[k, s]:
-                        total += modes.strengths[b, k, s] * share_at(
-                            modes, b, k, s, energy[cell], mean[cell], spread[cell]
-                        )
+                        total += modes.strengths[b, k, s] * share_at(modes, b, k, s, cell, energy[cell])
                 columns[i, s] = strength[cell] * total
         x = amplitudes[c]
         for s in range(n_modes):
@@ -242,12 +236,12 @@ def _free(  # type: ignore[no-untyped-def]
                     if modes.strengths[b, k, s] == 0.0 or not low[k, s] <= energy[cell] <= high[k, s]:
                         continue
                     share, by_centre, by_variance, smeared = line_at(
-                        modes, b, k, s, energy[cell], mean[cell], spread[cell], turned
+                        modes, b, k, s, cell, energy[cell], there, turned
                     )
                     if share == 0.0 and by_centre == 0.0:
                         continue
                     add_derivatives(
-                        modes, b, k, s, mean, cell, turned, share, by_centre, by_variance, smeared,
+                        modes, b, k, s, cell, there, turned, share, by_centre, by_variance, smeared,
                         strength[cell] * x[s], rows, i, n_lines,
                     )  # fmt: skip
             for j in range(n_back):

@@ -15,6 +15,8 @@ from fcinv_core.refinement.scoring import Linearised
 
 #: Modes closer than this (meV) mix as degenerate ones: the divided difference is the derivative.
 _CLOSE = 0.1
+#: Area of the square of a Gaussian of unit area and standard deviation.
+_SQUARED = 0.5 / np.sqrt(np.pi)
 
 
 def expected_counts(
@@ -32,9 +34,7 @@ def expected_counts(
         Shape (n_cuts, nodes, m): what multiplies each mode in each cut.
     """
     data, expected = measurement, np.empty(len(measurement.counts))
-    _expect(
-        modes, data.cut_bin, data.cut_start, data.energy, strength, data.mean, data.covariance, weights, expected
-    )
+    _expect(modes, data.cut_bin, data.cut_start, data.energy, strength, weights, expected)
     return expected
 
 
@@ -44,6 +44,35 @@ def bin_losses(noise: Noise, expected: FloatArray) -> FloatArray:
     losses = np.zeros(len(data.q))
     _losses(data.cut_bin, data.cut_start, data.counts, data.variance, noise.excess, expected, losses)
     return losses
+
+
+def contrast_of_looks(
+    measurement: Measurement, modes: Modes, strength: FloatArray, weights: FloatArray, expected: FloatArray
+) -> FloatArray:
+    """Return the relative variance of the counts that single looks at a cell expect, shape (k,).
+
+    A look is at one of the wavevectors over which a cell averages: it sees a line as narrow as the instrument
+    allows, somewhere under the wider line of the average. On top of a line looks agree; beside it most see nothing
+    and a few see all. The square of a Gaussian is a Gaussian of half the variance, so the mean square over looks is
+    known as the mean is. Modes are taken to lie independently of each other.
+
+    Parameters
+    ----------
+    measurement, modes, strength, weights
+        See `expected_counts`.
+    expected
+        Shape (k,): expected counts of everything.
+    """
+    data, scattered = measurement, np.empty(len(measurement.counts))
+    # Energy bins widen the lines that are squared, and the square once more when it is summed over them.
+    of_bin = data.grid.width**2 / 12
+    seen = np.sqrt(modes.sigma**2 + of_bin)
+    narrow = modes._replace(sigma=np.sqrt(np.maximum(seen**2 / 2 - of_bin, 0.01 * seen**2)))
+    _scatter(
+        modes, narrow, seen, data.nodes.shares, data.cut_bin, data.cut_start, data.energy, strength, weights,
+        scattered,
+    )  # fmt: skip
+    return np.asarray(scattered / np.maximum(expected, LEAST) ** 2)
 
 
 def linearised_counts(
@@ -94,8 +123,8 @@ def linearised_counts(
     scores, informations = np.zeros((n_bins, p)), np.zeros((n_bins, p, p))
     _inform(
         modes, np.searchsorted(data.cut_bin, np.arange(n_bins + 1)), data.cut_start, data.energy, strength,
-        data.mean, data.covariance, weights, damped, factors, parts, slopes, backgrounds, root, residual,
-        data.weight, n_scales, scores, informations,
+        weights, damped, factors, parts, slopes, backgrounds, root, residual, data.weight, n_scales, scores,
+        informations,
     )  # fmt: skip
     of_energies = slopes[:, :n_lines].reshape(-1, n)
     # A standard deviation of the line shape's parameters, or a factor e of the others, counts as a meV.
@@ -113,7 +142,7 @@ def linearised_counts(
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
 def _expect(  # type: ignore[no-untyped-def]
-    modes, cut_bin, cut_start, energy, strength, mean, spread, weights, expected
+    modes, cut_bin, cut_start, energy, strength, weights, expected
 ):
     """Fill ``expected``; see `expected_counts`."""
     _, per_bin, n_modes = modes.energies.shape
@@ -124,15 +153,42 @@ def _expect(  # type: ignore[no-untyped-def]
         if c == last:
             while last < len(cut_bin) and cut_bin[last] == b:
                 last += 1
-            fill_windows(modes, b, mean, spread, cut_start[c], cut_start[last], low, high)
+            fill_windows(modes, b, cut_start[c], cut_start[last], low, high)
         for cell in range(cut_start[c], cut_start[c + 1]):
             total = 0.0
             for k in range(per_bin):
                 for s in range(n_modes):
                     factor = modes.strengths[b, k, s] * weights[c, k, s]
                     if factor != 0.0 and low[k, s] <= energy[cell] <= high[k, s]:
-                        total += factor * share_at(modes, b, k, s, energy[cell], mean[cell], spread[cell])
+                        total += factor * share_at(modes, b, k, s, cell, energy[cell])
             expected[cell] = strength[cell] * total
+
+
+@numba.njit(nogil=True, cache=True, error_model="numpy")
+def _scatter(  # type: ignore[no-untyped-def]
+    modes, narrow, seen, shares, cut_bin, cut_start, energy, strength, weights, scattered
+):
+    """Fill the variance of the counts that single looks at a cell expect; see `contrast_of_looks`."""
+    _, per_bin, n_modes = modes.energies.shape
+    low, high = np.empty((per_bin, n_modes), np.int64), np.empty((per_bin, n_modes), np.int64)
+    average, square = np.empty(n_modes), np.empty(n_modes)
+    width = modes.scalars[1]
+    for c in range(len(cut_bin)):
+        b = cut_bin[c]
+        fill_windows(modes, b, cut_start[c], cut_start[c + 1], low, high)
+        for cell in range(cut_start[c], cut_start[c + 1]):
+            average[:], square[:] = 0.0, 0.0
+            for k in range(per_bin):
+                for s in range(n_modes):
+                    factor = modes.strengths[b, k, s] * weights[c, k, s]
+                    if factor != 0.0 and low[k, s] <= energy[cell] <= high[k, s]:
+                        height = factor**2 / shares[k] * _SQUARED * width / seen[b, k, s]
+                        average[s] += factor * share_at(modes, b, k, s, cell, energy[cell])
+                        square[s] += height * share_at(narrow, b, k, s, cell, energy[cell])
+            variance = 0.0
+            for s in range(n_modes):
+                variance += max(square[s] - average[s] ** 2, 0.0)
+            scattered[cell] = variance * strength[cell] ** 2
 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
@@ -145,7 +201,7 @@ def _losses(cut_bin, cut_start, counts, variance, excess, expected, losses):  # 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
 def _inform(  # type: ignore[no-untyped-def]
-    modes, first_cut, cut_start, energy, strength, mean, spread, weights, damped, factors, parts, slopes,
+    modes, first_cut, cut_start, energy, strength, weights, damped, factors, parts, slopes,
     backgrounds, root, residual, bin_weight, n_scales, scores, informations,
 ):  # fmt: skip
     """Fill gradient and information of every bin; see `linearised_counts`."""
@@ -164,7 +220,7 @@ def _inform(  # type: ignore[no-untyped-def]
     for b in range(n_bins):
         n_cells = cut_start[first_cut[b + 1]] - cut_start[first_cut[b]]
         n_lit = _fill_rows(
-            modes, b, first_cut[b], first_cut[b + 1], cut_start, energy, strength, mean, spread, weights, damped,
+            modes, b, first_cut[b], first_cut[b + 1], cut_start, energy, strength, weights, damped,
             factors, parts, rows, cells,
         )  # fmt: skip
         for i in range(n_lit):
@@ -197,7 +253,7 @@ def _inform(  # type: ignore[no-untyped-def]
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
 def _fill_rows(  # type: ignore[no-untyped-def]
-    modes, b, first_cut, last_cut, cut_start, energy, strength, mean, spread, weights, damped, factors, parts,
+    modes, b, first_cut, last_cut, cut_start, energy, strength, weights, damped, factors, parts,
     rows, cells,
 ):  # fmt: skip
     """Fill the derivatives of the expected counts of one bin's cells; see `linearised_counts`.
@@ -210,11 +266,11 @@ def _fill_rows(  # type: ignore[no-untyped-def]
     n_pairs = n_modes * (n_modes - 1) // 2
     first_pair = n_modes * per_bin
     shape = first_pair + per_bin * n_pairs * parts
-    turned, height, own = np.zeros(3), np.zeros(n_modes), np.zeros(n_modes)
+    there, turned, height, own = np.zeros(3), np.zeros(3), np.zeros(n_modes), np.zeros(n_modes)
     low, high = np.empty((per_bin, n_modes), np.int64), np.empty((per_bin, n_modes), np.int64)
     start = cut_start[first_cut]
     n_lit, n_dark = 0, cut_start[last_cut] - start
-    fill_windows(modes, b, mean, spread, start, cut_start[last_cut], low, high)
+    fill_windows(modes, b, start, cut_start[last_cut], low, high)
     inverse, is_close = np.empty((per_bin, n_pairs)), np.empty((per_bin, n_pairs), np.bool_)
     for k in range(per_bin):
         pair = 0
@@ -237,14 +293,14 @@ def _fill_rows(  # type: ignore[no-untyped-def]
                     if not low[k, s] <= energy[cell] <= high[k, s]:
                         continue
                     share, by_centre, by_variance, smeared = line_at(
-                        modes, b, k, s, energy[cell], mean[cell], spread[cell], turned
+                        modes, b, k, s, cell, energy[cell], there, turned
                     )
                     if share == 0.0 and by_centre == 0.0:
                         continue
                     any_line = True
                     height[s] = modes.strengths[b, k, s] * share
                     own[s] = add_derivatives(
-                        modes, b, k, s, mean, cell, turned, share, by_centre, by_variance, smeared,
+                        modes, b, k, s, cell, there, turned, share, by_centre, by_variance, smeared,
                         strength[cell] * weights[c, k, s], rows, n_lit, shape,
                     )  # fmt: skip
                     total += weights[c, k, s] * height[s]

@@ -11,12 +11,13 @@ from fcinv_core.crystal import Crystal, FloatArray, IntArray
 from fcinv_core.errors import InputError
 from fcinv_core.folding.bose import bose_factor
 from fcinv_core.folding.folded import PRODUCTS, BoolArray, Folded
-from fcinv_core.refinement.nodes import Nodes, single_nodes, spread_nodes
+from fcinv_core.refinement.nodes import Nodes, lattice_nodes, seven_nodes, single_nodes
 from fcinv_core.spectrum import Resolution, SpectralGrid
 
 #: Energy bins within so many FWHM of the elastic line are left out unless asked otherwise.
 _ELASTIC_FWHM = 3.0
-_DIAGONAL = [PRODUCTS.index((axis, axis)) for axis in range(3)]
+#: Places of the variances in a covariance (`PRODUCTS`).
+DIAGONAL = [PRODUCTS.index((axis, axis)) for axis in range(3)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,6 +122,11 @@ class Measurement:
         shape = (len(self.q), self.grid.n_bins)
         flat = np.bincount(self.bin * shape[1] + self.energy, values, minlength=shape[0] * shape[1])
         return np.asarray(flat.reshape(shape), dtype=float)
+
+    def finer(self) -> Measurement:
+        """Return the same measurement with 27 nodes in each bin (`lattice_nodes`)."""
+        mean, variance = _bin_moments(self.bin, len(self.q), self.exposure, self.mean, self.covariance)
+        return replace(self, nodes=lattice_nodes(mean, variance))
 
     def merged(self) -> Measurement:
         """Return the same measurement with one cut a bin, zone classes weighted by exposure times |Q|²."""
@@ -273,12 +279,13 @@ def data_of_folded(
     _check_counts(cells.counts[chosen], poisson=True)
     chosen = chosen[np.lexsort((cells.energy[chosen], cells.row[chosen], cells.bin[chosen]))]
     row, in_bin = cells.row[chosen], cells.bin[chosen]
+    offset, covariance = cells.offset[chosen], cells.covariance[chosen]
     first = np.flatnonzero(np.diff(in_bin * len(folded.zones) + row, prepend=-1))
     centre = (folded.zones[row] + bins.q[in_bin]) @ bins.crystal.reciprocal_lattice
-    middle = centre + np.einsum("ki,kij->kj", cells.offset[chosen], bins.axes[in_bin])
+    middle = centre + np.einsum("ki,kij->kj", offset, bins.axes[in_bin])
     # A background that is 1 in S on average.
     unit = exposure[chosen].sum() / background[chosen].sum()
-    mean, variance = _bin_moments(folded, exposure, chosen)
+    mean, variance = _bin_moments(in_bin, len(bins), exposure[chosen], offset, covariance)
     sample_temperature, notes = _temperature(folded, temperature)
     shares = np.bincount(
         [pair[0] for pair in folded.overlaps], [pair[2] for pair in folded.overlaps], minlength=len(bins)
@@ -300,13 +307,13 @@ def data_of_folded(
         background=background[chosen] * unit,
         fixed=_measured_background(folded, chosen),
         per_intensity=cells.exposure_in_counts[chosen],
-        q_squared=(middle**2).sum(axis=1) + cells.covariance[chosen][:, _DIAGONAL].sum(axis=1),
+        q_squared=(middle**2).sum(axis=1) + covariance[:, DIAGONAL].sum(axis=1),
         looks=looks[chosen],
-        mean=cells.offset[chosen],
-        covariance=cells.covariance[chosen],
+        mean=offset,
+        covariance=covariance,
         weight=1 / (1 + shares),
         temperature=sample_temperature,
-        nodes=spread_nodes(mean, variance),
+        nodes=seven_nodes(mean, variance),
         notes=notes,
     )
 
@@ -332,18 +339,17 @@ def _expected(folded: Folded) -> tuple[FloatArray, FloatArray, FloatArray]:
     return exposure, background, looks
 
 
-def _bin_moments(folded: Folded, exposure: FloatArray, chosen: IntArray) -> tuple[FloatArray, FloatArray]:
-    """Mean and variances of Q - bin centre in whole bins, shape (n_bins, 3) each."""
-    cells, n_bins = folded.cells, len(folded.bins)
-    in_bin, weight = cells.bin[chosen], exposure[chosen]
-    offset = cells.offset[chosen]
-    square = cells.covariance[chosen][:, _DIAGONAL] + offset**2
+def _bin_moments(
+    in_bin: IntArray, n_bins: int, weight: FloatArray, mean: FloatArray, covariance: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Mean and variances of Q - bin centre in whole bins, shape (n_bins, 3) each, from those of cells."""
+    square = covariance[:, DIAGONAL] + mean**2
     total = np.maximum(np.bincount(in_bin, weight, minlength=n_bins), 1e-300)
-    mean, second = (
+    first, second = (
         np.stack([np.bincount(in_bin, weight * part[:, i], minlength=n_bins) / total for i in range(3)], axis=1)
-        for part in (offset, square)
+        for part in (mean, square)
     )
-    return mean, np.maximum(second - mean**2, 0.0)
+    return first, np.maximum(second - first**2, 0.0)
 
 
 def _measured_background(folded: Folded, chosen: IntArray) -> FloatArray:

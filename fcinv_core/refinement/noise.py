@@ -17,7 +17,7 @@ _LOOKS_OF_SPECTRUM = 60.0
 
 @dataclass(frozen=True, eq=False)
 class Noise:
-    """Variance of counts: m for a mean m, or the stated one, plus m² per_look / looks.
+    """Variance of counts: m for a mean m, or the stated one, plus m² per_look contrast / looks.
 
     A cell averages a number of looks; each sees another part of a detector pixel, and in merged cuts another
     structure factor. What the model does not know of that scatters its intensity by a relative variance per look.
@@ -28,17 +28,20 @@ class Noise:
     measurement
         The measurement.
     per_look
-        Relative variance of the intensity of one look.
+        Relative variance of the intensity of one look, where the contrast is 1.
+    contrast
+        Number or shape (k,): by how much looks at a cell differ; 1 where that is not known.
     """
 
     measurement: Measurement
     per_look: float = 0.0
+    contrast: FloatArray | float = 1.0
 
     @property
     def excess(self) -> FloatArray:
         """Relative variance of the intensity of each cell, shape (k,)."""
         looks = self.measurement.looks
-        return self.per_look / np.where(np.isfinite(looks), looks, _LOOKS_OF_SPECTRUM)
+        return np.asarray(self.per_look * self.contrast / np.where(np.isfinite(looks), looks, _LOOKS_OF_SPECTRUM))
 
     def variance(self, expected: FloatArray) -> FloatArray:
         """Return the variance of counts (k,) that are expected."""
@@ -53,7 +56,8 @@ class Noise:
             return 0.0
         mean = np.maximum(expected, LEAST)[poisson]
         square = (self.measurement.counts[poisson] - mean) ** 2
-        per_look = mean**2 / self.measurement.looks[poisson]
+        contrast = np.broadcast_to(self.contrast, expected.shape)[poisson]
+        per_look = mean**2 * contrast / self.measurement.looks[poisson]
         wanted = max(len(mean) - n_parameters, 1)
 
         def surplus(variance: float) -> float:

@@ -82,9 +82,10 @@ def posterior_of(
             "errors were enlarged by that."
         )
     if scatter.per_look > 0:
+        of_what = "intensity" if np.isscalar(scatter.contrast) else "spread of intensities within a cell"
         notes.append(
-            f"Beyond counting, the intensity of one look scatters by {100 * np.sqrt(scatter.per_look):.0f} % "
-            f"about the fit; {100 * np.sqrt(model.noise.per_look):.0f} % were allowed for."
+            f"Beyond counting, one look scatters about the fit by {100 * np.sqrt(scatter.per_look):.0f} % of the "
+            f"{of_what}; {100 * np.sqrt(model.noise.per_look):.0f} % were allowed for."
         )
     if n_draws and effective < _LEAST_EFFECTIVE * n_draws:
         notes.append(

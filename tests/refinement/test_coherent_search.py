@@ -58,5 +58,6 @@ def test_the_likeliest_noise_is_that_of_the_counts(aluminium_prior: Prior, scatt
         drawn = nbinom.rvs(1 / scatter, 1 / (1 + scatter * mean), random_state=rng)
     data = data_of_spectrum(aluminium_prior.crystal, path.q, GRID, RESOLUTION, drawn.astype(float), 1.0)
     looked = replace(data, looks=np.ones(mean.size))
-    assert likeliest_noise(looked, mean.ravel()) == scatter
-    assert likeliest_noise(data, mean.ravel()) == 0.0
+    assert likeliest_noise(looked, mean.ravel(), 1.0).per_look == scatter
+    assert likeliest_noise(looked, mean.ravel(), np.full(mean.size, 0.5)).per_look == 2 * scatter
+    assert likeliest_noise(data, mean.ravel(), 1.0).per_look == 0.0

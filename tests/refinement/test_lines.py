@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+
 import numpy as np
+import pytest
 from scipy.special import ndtr
 
 from fcinv_core.crystal import FloatArray
 from fcinv_core.prior import Prior
 from fcinv_core.refinement.branches import Branches
-from fcinv_core.refinement.known import expected_counts
-from fcinv_core.refinement.lines import fill_windows, place_modes, share_at
-from fcinv_core.refinement.measurement import Measurement
-from fcinv_core.refinement.nodes import single_nodes, spread_nodes
+from fcinv_core.refinement.known import contrast_of_looks, expected_counts
+from fcinv_core.refinement.lines import Modes, fill_windows, place_modes, share_at
+from fcinv_core.refinement.measurement import DIAGONAL, Measurement
+from fcinv_core.refinement.nodes import Nodes, lattice_nodes, seven_nodes, single_nodes
 from fcinv_core.spectrum import Resolution, SpectralGrid
 
 #: Centres of bins: on a line of degenerate branches, general, and near the zone boundary.
@@ -50,30 +54,33 @@ def measurement(prior: Prior, sharp: bool) -> Measurement:
         covariance=covariance,
         weight=np.ones(n_bins),
         temperature=0.0,
-        nodes=single_nodes(n_bins) if sharp else spread_nodes(np.zeros((n_bins, 3)), variance),
+        nodes=single_nodes(n_bins) if sharp else seven_nodes(np.zeros((n_bins, 3)), variance),
     )
 
 
-def spectra(prior: Prior, data: Measurement) -> FloatArray:
+def modes_and_weights(prior: Prior, data: Measurement) -> tuple[Modes, FloatArray]:
     branches = Branches.of(prior.dynamics(data.node_q.reshape(-1, 3)))
     energies = branches.energies(prior.mean).reshape(len(data.q), data.nodes.per_bin, -1)
     equal = np.ones_like(energies)
-    modes = place_modes(data, energies, equal, np.zeros_like(equal), np.zeros(4), 0.0)
-    weights = np.ones((len(data.q), data.nodes.per_bin, energies.shape[-1]))
+    return place_modes(data, energies, equal, np.zeros_like(equal), np.zeros(4), 0.0), equal
+
+
+def spectra(prior: Prior, data: Measurement) -> FloatArray:
+    modes, weights = modes_and_weights(prior, data)
     return expected_counts(data, modes, data.exposure, weights).reshape(len(data.q), -1)
 
 
-def averaged(prior: Prior, data: Measurement, n: int) -> FloatArray:
-    """The plain average over many wavevectors."""
+def looks(prior: Prior, data: Measurement, n: int) -> FloatArray:
+    """Spectra of each mode at wavevectors of the cells, shape (n_bins, n, m, n_energies)."""
+    # Bin and pixel are a box each.
     rng = np.random.default_rng(3)
-    offsets = rng.standard_normal((n, 3)) * SPREAD
-    offsets = np.concatenate([offsets, -offsets])
+    both = (rng.random((n // 2, 3)) + rng.random((n // 2, 3)) - 1) * np.sqrt(6)
+    offsets = data.mean[0] + np.concatenate([both, -both]) * np.sqrt(data.covariance[0, DIAGONAL])
     to_fractions = np.linalg.inv(prior.crystal.reciprocal_lattice)
     found = []
     for q in data.q:
-        energies = prior.dynamics(q + offsets @ to_fractions).energies(prior.mean, threads=1).ravel()
-        place = (data.grid.edges[:, None] - energies) / data.resolution.sigma(energies)
-        found.append(np.diff(ndtr(place), axis=0).sum(axis=1) / len(offsets))
+        energies = prior.dynamics(q + offsets @ to_fractions).energies(prior.mean, threads=1)[..., None]
+        found.append(np.diff(ndtr((data.grid.edges - energies) / data.resolution.sigma(energies)), axis=-1))
     return np.array(found)
 
 
@@ -84,22 +91,52 @@ def test_a_sharp_bin_holds_plain_lines(aluminium_prior: Prior) -> None:
     np.testing.assert_allclose(spectra(aluminium_prior, data), np.diff(ndtr(place), axis=1).sum(axis=2), atol=1e-6)
 
 
-def test_nodes_average_over_the_wavevectors_of_a_bin(aluminium_prior: Prior) -> None:
+@pytest.mark.parametrize(("away", "width", "shift"), [(0.0, 1.0, 0.002), (0.5, 0.8, 0.015), (1.0, 0.6, 0.05)])
+@pytest.mark.parametrize(("nodes", "tolerance"), [(seven_nodes, 0.14), (lattice_nodes, 0.1)])
+def test_nodes_average_over_the_wavevectors_of_a_cell(
+    aluminium_prior: Prior,
+    nodes: Callable[..., Nodes],
+    tolerance: float,
+    away: float,
+    width: float,
+    shift: float,
+) -> None:
+    # Cells lie ``away`` from the middle of their bin, in standard deviations, and are narrower than the bin.
     data = measurement(aluminium_prior, sharp=False)
-    found, plain = spectra(aluminium_prior, data), averaged(aluminium_prior, data, 3000)
+    data = replace(
+        data,
+        mean=np.broadcast_to(away * SPREAD * [1, -1, 1], data.mean.shape),
+        covariance=width**2 * data.covariance,
+        nodes=nodes(np.zeros_like(CENTRES), np.broadcast_to(SPREAD**2, CENTRES.shape)),
+    )
+    found, plain = spectra(aluminium_prior, data), looks(aluminium_prior, data, 6000).sum(axis=2).mean(axis=1)
     centres = data.grid.centres
-    # Without the spread spectra differ by half of their area, so that these bounds say something.
+    # Without the spread spectra differ by half of their area and more, so that these bounds say something.
     sharp = spectra(aluminium_prior, measurement(aluminium_prior, sharp=True))
     for one, other, line in zip(found, plain, sharp, strict=True):
+        assert np.abs(one - other).sum() < tolerance * other.sum()
+        assert np.abs(line - other).sum() > 5 * np.abs(one - other).sum()
+        assert abs(one @ centres / one.sum() - other @ centres / other.sum()) < shift
+
+
+def test_looks_at_a_cell_differ_as_wavevectors_of_it_do(aluminium_prior: Prior) -> None:
+    data = replace(
+        measurement(aluminium_prior, sharp=False),
+        nodes=lattice_nodes(np.zeros_like(CENTRES), np.broadcast_to(SPREAD**2, CENTRES.shape)),
+    )
+    modes, weights = modes_and_weights(aluminium_prior, data)
+    expected = expected_counts(data, modes, data.exposure, weights)
+    found = contrast_of_looks(data, modes, data.exposure, weights, expected) * expected**2
+    drawn = looks(aluminium_prior, data, 6000).var(axis=1).sum(axis=1)
+    for one, other in zip(found.reshape(drawn.shape), drawn, strict=True):
+        assert one.sum() == pytest.approx(other.sum(), rel=0.06)
         assert np.abs(one - other).sum() < 0.1 * other.sum()
-        assert np.abs(line - other).sum() > 3 * np.abs(one - other).sum()
-        assert abs(one @ centres / one.sum() - other @ centres / other.sum()) < 0.05
 
 
 def test_windows_hold_all_cells_that_a_line_reaches(aluminium_prior: Prior) -> None:
-    data = measurement(aluminium_prior, sharp=False)
     rng = np.random.default_rng(6)
-    mean = rng.normal(0, 0.02, (len(data.counts), 3))
+    data = measurement(aluminium_prior, sharp=False)
+    data = replace(data, mean=rng.normal(0, 0.02, (len(data.counts), 3)))
     branches = Branches.of(aluminium_prior.dynamics(data.node_q.reshape(-1, 3)))
     energies = branches.energies(aluminium_prior.mean).reshape(len(data.q), data.nodes.per_bin, -1)
     equal = np.ones_like(energies)
@@ -108,10 +145,10 @@ def test_windows_hold_all_cells_that_a_line_reaches(aluminium_prior: Prior) -> N
     within = 0
     for b in range(len(data.q)):
         first, last = data.cut_start[b], data.cut_start[b + 1]
-        fill_windows(modes, b, mean, data.covariance, first, last, low, high)
+        fill_windows(modes, b, first, last, low, high)
         for cell in range(first, last):
             for k, s in np.ndindex(low.shape):
-                share = share_at(modes, b, k, s, data.energy[cell], mean[cell], data.covariance[cell])
+                share = share_at(modes, b, k, s, cell, data.energy[cell])
                 inside = low[k, s] <= data.energy[cell] <= high[k, s]
                 assert inside or share == 0
                 within += inside
