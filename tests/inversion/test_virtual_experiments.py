@@ -47,8 +47,9 @@ def check(inversion: Inversion, found: Comparison) -> None:
     assert found.zone_rms < 0.3, found.describe()
     assert found.network_rms is not None
     assert found.zone_rms < found.network_rms
-    # Modes of one fit are far from independent: shares scatter by more than their number suggests.
-    assert 0.5 < found.bands68 < 0.95, found.describe()
+    # Modes of one fit are far from independent, and free amplitudes allow for scatter that cells have in common:
+    # shares differ by more than their number suggests.
+    assert 0.5 < found.bands68 < 0.99, found.describe()
     assert found.bands95 > 0.85, found.describe()
     assert found.intervals68 > 0.5, found.describe()
     assert found.intervals95 > 0.85, found.describe()
