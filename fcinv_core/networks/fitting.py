@@ -129,11 +129,13 @@ class Fitting:
     def _stage(self, stage: Stage, state: Progress, resumed: bool) -> Progress:
         chosen = self.optimisation
         trained = [parameter for module in stage.modules for parameter in module.parameters()]
-        optimiser = torch.optim.AdamW(trained, lr=chosen.rate, weight_decay=_WEIGHT_DECAY)
+        optimiser = torch.optim.AdamW(trained, lr=chosen.rate, weight_decay=_WEIGHT_DECAY, fused=True)
         if resumed:
             best = restore(self.checkpoint, self.network, optimiser if state.epoch else None)
         else:
             best = _copy(self.network)
+        # What is frozen answers as it will: batch normalisation by what it has seen, not by the batch.
+        self.network.eval()
         epochs = max(1, round(stage.share * chosen.epochs))
         part, held = self.samples.part(TRAINING), self.samples.part(VALIDATION)
         validation = [_seen_by(stage, batch) for batch in self._measured(held, _VALIDATION_EPOCH, shuffle=False)]

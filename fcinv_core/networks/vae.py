@@ -60,11 +60,13 @@ class VariationalAutoencoder(Network):
         self.regressor = GaussianHead(2 * latents, problem.n_targets, regressor, rank)
 
     def stages(self) -> tuple[Stage, ...]:
-        """Autoencoder first; then the regressor, with the encoder frozen."""
-        autoencoder, regressor = (self.encoder, self.to_latents, self.decoder), (self.regressor,)
+        """Autoencoder first; then the regressor, its mean and its spread, with the encoder frozen."""
+        autoencoder, head = (self.encoder, self.to_latents, self.decoder), self.regressor
+        mean, n, frozen = (head.hidden, head.mean), self.latents, self.embedding
         return (
-            Stage("autoencoder", 0.75, autoencoder, self._elbo_loss, noise=self.latents),
-            Stage("regressor", 0.25, regressor, self._regressor_loss, self.latents, self.embedding, passes=8),
+            Stage("autoencoder", 0.75, autoencoder, self._elbo_loss, n),
+            Stage("regressor", 0.19, mean, self._mean_loss, n, frozen, passes=32),
+            Stage("spread", 0.06, (head.spread,), self._spread_loss, n, frozen, passes=8),
         )
 
     def embedding(self, images: Tensor) -> Tensor:
@@ -83,21 +85,24 @@ class VariationalAutoencoder(Network):
         divergence = batch.mean(0.5 * (mean**2 + log_variance.exp() - 1 - log_variance).sum(dim=1))
         return torch.log(error + 1e-8) / 2 + divergence / self.independent_pixels
 
-    def _regressor_loss(self, batch: Batch, noise: Tensor) -> Tensor:
-        mean, log_variance = torch.chunk(batch.images, 2, dim=1)
-        z = mean + torch.exp(log_variance / 2) * noise
-        density = self.regressor.log_density(self._seen(z, log_variance), batch.targets)
+    def _mean_loss(self, batch: Batch, noise: Tensor) -> Tensor:
+        return batch.mean(self.regressor.squared_error(self._drawn(batch.images, noise), batch.targets))
+
+    def _spread_loss(self, batch: Batch, noise: Tensor) -> Tensor:
+        density = self.regressor.log_density(self._drawn(batch.images, noise), batch.targets)
         return -batch.mean(density) / batch.targets.shape[1]
 
     @staticmethod
-    def _seen(z: Tensor, log_variance: Tensor) -> Tensor:
-        return torch.cat([z, log_variance / 4 + 1], dim=1)
+    def _drawn(embedding: Tensor, noise: Tensor) -> Tensor:
+        """Return what the regressor sees: a draw of the latents, and how sharp they are."""
+        mean, log_variance = torch.chunk(embedding, 2, dim=1)
+        return torch.cat([mean + torch.exp(log_variance / 2) * noise, log_variance / 4 + 1], dim=1)
 
     def draw(self, embedding: Tensor, n: int, generator: torch.Generator) -> Tensor:
         """Draw latents, and for each of them force constants: shape (b, n, k)."""
-        mean, log_variance = torch.chunk(embedding.repeat_interleave(n, dim=0), 2, dim=1)
-        z = mean + torch.exp(log_variance / 2) * torch.randn(mean.shape, generator=generator)
-        return self.regressor.draw(self._seen(z, log_variance), generator).reshape(len(embedding), n, -1)
+        noise = torch.randn(n * len(embedding), self.latents, generator=generator)
+        drawn = self._drawn(embedding.repeat_interleave(n, dim=0), noise)
+        return self.regressor.draw(drawn, generator).reshape(len(embedding), n, -1)
 
     def features(self, embedding: Tensor) -> Tensor:
         """Return the mean of the latents, shape (b, latents)."""

@@ -79,8 +79,8 @@ def test_two_processes_have_the_losses_of_one_and_one_of_them_writes(tmp_path: P
     assert printed.count("autoencoder 1 of 3") == 1
     assert printed.count("written to") == 1
     assert "process 1 wrote 0" in printed
-    # A checkpoint after each of four epochs and two stages, and the model.
-    assert "process 0 wrote 7" in printed
+    # A checkpoint after each of five epochs and three stages, and the model.
+    assert "process 0 wrote 9" in printed
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""The residual network begins from weights of torchvision's layout, and refuses other files."""
+"""The residual network is ResNet-18, begins from weights of torchvision's layout, and refuses other files."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import torch
 from safetensors.torch import save_file
 
 from fcinv_core.errors import InputError
-from fcinv_core.networks.architectures import Problem
+from fcinv_core.networks.architectures import Batch, Problem
 from fcinv_core.networks.layers import ImageShape
-from fcinv_core.networks.resnet import DEFAULTS, ResNet, build
+from fcinv_core.networks.resnet import DEFAULTS, Conv3x3, ResNet, build
 
 PROBLEM = Problem(ImageShape(1, 64, 64), (0, 1), 3)
 
@@ -37,6 +37,32 @@ def test_it_has_the_layers_and_the_size_of_resnet_18() -> None:
     assert {"conv1.weight", "bn1.running_var", "layer1.0.conv2.weight", "layer2.0.downsample.0.weight"} <= names
     assert "layer4.1.bn2.num_batches_tracked" in names
     assert "layer1.0.downsample.0.weight" not in names
+
+
+@pytest.mark.parametrize("size", [(1, 1), (4, 4), (7, 3), (3, 7)])
+def test_images_that_are_convolved_side_by_side_do_not_see_each_other(size: tuple[int, int]) -> None:
+    torch.manual_seed(0)
+    layer, images = Conv3x3(3, 5), torch.rand(6, 3, *size, requires_grad=True)
+    expected = torch.nn.functional.conv2d(images, layer.weight, padding=1)
+    torch.testing.assert_close(layer(images), expected)
+    some, of = torch.rand_like(expected), (images, layer.weight)
+    wanted = torch.autograd.grad(expected, of, some)
+    for gradient, right in zip(torch.autograd.grad(layer(images), of, some), wanted, strict=True):
+        torch.testing.assert_close(gradient, right)
+
+
+def test_every_weight_is_trained_in_one_stage_and_takes_part_in_its_loss() -> None:
+    network, trained = build(PROBLEM, **DEFAULTS), list[torch.nn.Parameter]()
+    images, targets = torch.rand(4, 1, 64, 64), torch.randn(4, 3)
+    for stage in network.stages():
+        seen = images if stage.frozen is None else stage.frozen(images).detach()
+        network.zero_grad()
+        stage.loss(Batch(seen, images[:, 0], targets, 4), torch.empty(4, 0)).backward()
+        own = [parameter for module in stage.modules for parameter in module.parameters()]
+        assert all(parameter.grad is not None for parameter in own)
+        trained += own
+    assert {id(p) for p in trained} == {id(p) for p in network.parameters()}
+    assert len(trained) == len(list(network.parameters()))
 
 
 @pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
