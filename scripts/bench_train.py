@@ -187,7 +187,9 @@ def bare_step(network: Network, samples: Samples, settings: TrainSettings, devic
     """Return the time of a sample in forward, backward and optimiser on one batch that is there already."""
     network.to(device).train()
     stage = network.stages()[0]
-    optimiser = torch.optim.AdamW([parameter for module in stage.modules for parameter in module.parameters()])
+    optimiser = torch.optim.AdamW(
+        [parameter for module in stage.modules for parameter in module.parameters()], fused=True
+    )
     batch = samples.batch(samples.part(TRAINING)[: settings.batch], 0).to(device)
     noise = torch.randn(batch.whole, stage.noise, device=device)
     times = list[Seconds]()
