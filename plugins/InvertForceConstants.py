@@ -71,7 +71,7 @@ class InvertForceConstants(DataProcessorAlgorithm):
         self.declareProperty(
             IMDHistoWorkspaceProperty("ZoneWorkspace", "", Direction.Input, PropertyMode.Optional),
             "The same measurement over the irreducible zone, OutputWorkspace of FoldToIQE with Grid: the "
-            "refinement uses it in place of the path, and with it all counts; best with coherent Amplitudes.",
+            "refinement uses it in place of the path, and with it all counts.",
         )
 
     def _declare_method(self):
@@ -88,7 +88,7 @@ class InvertForceConstants(DataProcessorAlgorithm):
             validator=StringListValidator(["auto", "free", "unit", "coherent"]),
             doc="Weights of the modes in the refinement. free: each an unknown. coherent: one-phonon structure "
             "factors. unit: all alike, as in simulated spectra. auto: free where there are thirty counts for each "
-            "mode of each point of the path, coherent below.",
+            "mode of each point of the path, coherent below and over the zone.",
         )
         self.declareProperty(
             "NumberOfDraws", 300, validator=IntBoundedValidator(lower=2), doc="Draws from the posterior."

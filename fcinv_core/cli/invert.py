@@ -54,7 +54,7 @@ def add_parser(subparsers: Any) -> None:
         type=Path,
         metavar="ZONE.nxs",
         help="the same measurement folded with --grid: the refinement uses it in place of the path, and with it "
-        "all counts; best with --refine coherent",
+        "all counts",
     )
     add_method_options(parser)
     parts = parser.add_argument_group("about single orientations")
@@ -92,7 +92,7 @@ def add_method_options(parser: argparse.ArgumentParser) -> None:
         default="auto",
         help="weights of the modes in the refinement: free (each an unknown), coherent (one-phonon structure "
         "factors), unit (spectra in which every mode weighs the same), or auto: free where there are thirty counts "
-        "for each mode of each point of the path, coherent below (default)",
+        "for each mode of each point of the path, coherent below and over the zone (default)",
     )
     parser.add_argument("--draws", type=int, default=300, help="draws from the posterior (default: %(default)s)")
     parser.add_argument(

@@ -39,17 +39,23 @@ def counts_per_mode(measurement: Measurement) -> float:
 def amplitudes_for(measurement: Measurement) -> tuple[AmplitudeModel, str]:
     """Choose the amplitude model that a measurement carries; return it and why, as a sentence.
 
-    Structure factors wherever there are fewer than `COUNTS_PER_MODE`; free amplitudes, which assume less, else.
+    Structure factors over the irreducible zone, in whose bins lie many zone classes, and wherever there are fewer
+    than `COUNTS_PER_MODE`; free amplitudes, which assume less, else.
     """
-    share = counts_per_mode(measurement)
+    share, over_zone = counts_per_mode(measurement), measurement.directions is None
     counted = f"there are {share:.1f} counts for each mode of each point"
-    if share >= COUNTS_PER_MODE:
+    if share >= COUNTS_PER_MODE and not over_zone:
         return "free", f"Amplitudes of modes were left free: {counted}, enough to find them."
+    reason = (
+        "each bin of the zone holds many zone classes"
+        if over_zone
+        else f"{counted}, too few to find amplitudes too"
+    )
     try:
         natural_scattering_lengths(measurement.crystal)
     except InputError:
-        return "free", f"Amplitudes of modes were left free: {counted}, but a scattering length is not known."
-    return "coherent", f"Amplitudes of modes are structure factors: {counted}, too few to find amplitudes too."
+        return "free", f"Amplitudes of modes were left free: {reason}, but a scattering length is not known."
+    return "coherent", f"Amplitudes of modes are structure factors: {reason}."
 
 
 def refine_measurement(
