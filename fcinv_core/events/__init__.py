@@ -10,7 +10,7 @@ from fcinv_core.events.experiment import (
     momentum_transfer,
     ub_from_vectors,
 )
-from fcinv_core.events.instrument_definition import instrument_definition, pixel_widths, solid_angles
+from fcinv_core.events.instrument_definition import instrument_definition, with_shapes
 from fcinv_core.events.mdevent_file import open_mdevent
 from fcinv_core.events.mdevent_writer import write_mdevent
 from fcinv_core.events.mdhisto_file import open_mdhisto
@@ -34,9 +34,8 @@ __all__ = [
     "open_mdevent",
     "open_mdhisto",
     "open_nxspe",
-    "pixel_widths",
     "q_from_detectors",
-    "solid_angles",
     "ub_from_vectors",
+    "with_shapes",
     "write_mdevent",
 ]

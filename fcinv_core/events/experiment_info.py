@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from fcinv_core.errors import InputError
 from fcinv_core.events.axes import decoded
 from fcinv_core.events.experiment import NO_DETECTORS, Detectors, FloatArray, Run, axis_rotation
-from fcinv_core.events.instrument_definition import pixel_widths, solid_angles
+from fcinv_core.events.instrument_definition import with_shapes
 from fcinv_core.events.source import shared
 
 #: Logs that give the incident energy (meV), best first.
@@ -247,11 +247,7 @@ def _detectors(group: Any, seen: dict[object, Detectors], name: str) -> Detector
             distance=columns[3].astype(float),
             masked=np.isin(ids, np.array(masks, dtype=np.int64)),
         )
-        seen[content] = replace(
-            detectors,
-            solid_angle=solid_angles(definition, detectors),
-            widths=pixel_widths(definition, detectors),
-        )
+        seen[content] = with_shapes(definition, detectors)
     seen[place] = seen[content]
     return seen[content]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 from xml.etree import ElementTree
 from xml.sax.saxutils import quoteattr
@@ -10,13 +11,14 @@ import numpy as np
 
 from fcinv_core.events.experiment import Detectors, FloatArray
 
-#: Frontal size of a pixel: (width m, height m, axis (3,) of a tube or None).
+#: Frontal size of a pixel: (width m, height m, axis (3,) of a tube or None); a tube's length is the height of an
+#: upright one, and the width of one that lies.
 Shape = tuple[float, float, tuple[float, float, float] | None]
 _UNKNOWN: Shape = (-1.0, -1.0, None)
 
 
-def solid_angles(definition: str, detectors: Detectors) -> FloatArray | None:
-    """Return the geometric solid angle of each detector, shape (m,), sr, or None if shapes are not known.
+def with_shapes(definition: str, detectors: Detectors) -> Detectors:
+    """Return detectors with the angular sizes and solid angles of their shapes; None for both if one is not known.
 
     A cylinder (tube pixel) shows the projection of its side, 2 r h sin(angle between its axis and the line
     of sight); tubes are taken to stand as the definition draws them, as upright tubes do however they are
@@ -30,16 +32,10 @@ def solid_angles(definition: str, detectors: Detectors) -> FloatArray | None:
         Where the pixels stand.
     """
     sizes = _sizes(definition, detectors)
-    return None if sizes is None else np.asarray(sizes.prod(axis=1) / detectors.distance**2)
-
-
-def pixel_widths(definition: str, detectors: Detectors) -> FloatArray | None:
-    """Return the horizontal and vertical angular size of each detector, shape (m, 2), rad, or None.
-
-    Parameters are those of `solid_angles`, and so are the shapes that are known.
-    """
-    sizes = _sizes(definition, detectors)
-    return None if sizes is None else np.asarray(sizes / detectors.distance[:, None])
+    if sizes is None:
+        return replace(detectors, solid_angle=None, widths=None)
+    widths = sizes / detectors.distance[:, None]
+    return replace(detectors, solid_angle=widths.prod(axis=1), widths=widths)
 
 
 def instrument_definition(
@@ -185,8 +181,7 @@ def _shape(kind: ElementTree.Element | None) -> Shape | None:
         if not length:
             return None
         along = (axis[0] / length, axis[1] / length, axis[2] / length)
-        upright = abs(along[1]) >= abs(along[0])
-        return (2 * radius, height, along) if upright else (height, 2 * radius, along)
+        return (2 * radius, height, along) if _is_upright(along) else (height, 2 * radius, along)
     box = kind.find("cuboid")
     box = kind.find("hexahedron") if box is None else box
     if box is None:
@@ -195,6 +190,10 @@ def _shape(kind: ElementTree.Element | None) -> Shape | None:
     up = np.subtract(_vector(box.find("left-front-top-point")), corner)
     right = np.subtract(_vector(box.find("right-front-bottom-point")), corner)
     return float(np.linalg.norm(right)), float(np.linalg.norm(up)), None
+
+
+def _is_upright(axis: tuple[float, float, float]) -> bool:
+    return abs(axis[1]) >= abs(axis[0])
 
 
 def _vector(element: ElementTree.Element | None) -> tuple[float, float, float]:
@@ -218,10 +217,11 @@ def _sizes(definition: str, detectors: Detectors) -> FloatArray | None:
             kinds[(detectors.ids >= first) & (detectors.ids <= last)] = number
     if (kinds < 0).any():
         return None
-    sizes = np.array([(width, height) for width, height, _ in shapes])[kinds]
-    # An axis of zeros stands for a face that looks at the sample.
-    axes = np.array([(0.0, 0.0, 0.0) if axis is None else axis for _, _, axis in shapes])[kinds]
-    tilt = np.einsum("ni,ni->n", detectors.directions, axes)
-    upright = np.abs(axes[:, 1]) >= np.abs(axes[:, 0])
-    sizes[np.arange(len(sizes)), upright.astype(np.int64)] *= np.sqrt(1 - tilt**2)
-    return np.asarray(sizes)
+    sizes = np.empty((len(kinds), 2))
+    for number, (width, height, axis) in enumerate(shapes):
+        alike = kinds == number
+        sizes[alike] = width, height
+        if axis is not None:
+            along = detectors.directions[alike] @ np.array(axis)
+            sizes[alike, 1 if _is_upright(axis) else 0] *= np.sqrt(1 - along**2)
+    return sizes

@@ -108,18 +108,13 @@ class CoherentModel:
 
     def expected(self, parameters: FloatArray, broadening: float = 0.0) -> FloatArray:
         """Return expected counts of all cells, shape (k,)."""
-        n = self.n_force_constants
-        solved = self._solved(parameters[:n])
-        weights = np.abs(self._structure_factors(solved, self._damping(parameters))) ** 2
-        return self._expected(self._modes(solved.energies, parameters, broadening), weights, parameters)
+        return self._expected(*self._weighed(parameters, broadening), parameters)
 
-    def contrast(self, parameters: FloatArray) -> FloatArray:
-        """Return by how much looks at each cell differ, shape (k,), as `Noise` takes it."""
-        solved = self._solved(parameters[: self.n_force_constants])
-        weights = np.abs(self._structure_factors(solved, self._damping(parameters))) ** 2
-        modes = self._modes(solved.energies, parameters, 0.0)
-        expected = self._expected(modes, weights, parameters)
-        return contrast_of_looks(self.measurement, modes, self._strength(parameters), weights, expected)
+    def expected_and_contrast(self, parameters: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return expected counts of all cells, and by how much looks at each differ (`Noise`), shape (k,) each."""
+        modes, weights = self._weighed(parameters, 0.0)
+        expected, strength = self._expected(modes, weights, parameters), self._strength(parameters)
+        return expected, contrast_of_looks(self.measurement, modes, strength, weights, expected)
 
     def linearised(self, parameters: FloatArray, broadening: float = 0.0) -> Linearised:
         """Return loss, gradient and information at parameters."""
@@ -142,6 +137,12 @@ class CoherentModel:
             self._expected(modes, weights, parameters),
             n_scales=2,
         )
+
+    def _weighed(self, parameters: FloatArray, broadening: float) -> tuple[Modes, FloatArray]:
+        """Modes at the nodes, and what multiplies each in each cut, shape (n_cuts, nodes, m)."""
+        solved = self._solved(parameters[: self.n_force_constants])
+        weights = np.abs(self._structure_factors(solved, self._damping(parameters))) ** 2
+        return self._modes(solved.energies, parameters, broadening), weights
 
     def _expected(self, modes: Modes, weights: FloatArray, parameters: FloatArray) -> FloatArray:
         counts = expected_counts(self.measurement, modes, self._strength(parameters), weights)

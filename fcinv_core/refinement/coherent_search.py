@@ -45,6 +45,7 @@ _APART = 0.03
 _FOLLOWED = 4
 #: Variances of the intensity of one look, relative to those of its contrast, among which the counts choose.
 _PER_LOOK = np.array([0.0, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2])
+#: Smallest relative variance of a cell, that of Poisson counts in all but name.
 _LEAST_EXCESS = 1e-9
 #: Share of the prior's floor with which the search begins.
 _FIRST_SHARE = 0.5
@@ -196,7 +197,7 @@ def _sharpened(
     new = Width(narrowed(prior, gaussian, _FIRST_SHARE), _FIRST_SHARE, False)
     for _ in range(_CHOICES):
         width = new
-        noise = likeliest_noise(model.measurement, model.expected(parameters), model.contrast(parameters))
+        noise = likeliest_noise(model.measurement, *model.expected_and_contrast(parameters))
         end = _fitted(model, width.gaussian, parameters, noise, between)
         parameters = end.parameters
         new = likeliest_width(prior, gaussian, end)

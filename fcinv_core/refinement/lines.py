@@ -34,8 +34,6 @@ _SOFTEST = 2.0
 _LARGEST_STRETCH = 3.0
 #: Modes closer than this (meV) are one to symmetry; which of them goes on as which branch is not known there.
 _DEGENERATE = 1e-5
-#: Places of the variances in a covariance, for compiled loops.
-_DIAGONAL = tuple(DIAGONAL)
 #: Narrowest line, meV.
 _NARROWEST = 1e-3
 _NORMAL = 1 / math.sqrt(2 * math.pi)
@@ -277,7 +275,7 @@ def line_at(modes, b, k, s, cell, energy, there, turned):  # type: ignore[no-unt
         moved = modes.shift[cell, axis] + (modes.stretch[cell, axis] - 1.0) * modes.arms[b, k, axis]
         gradient, bend = modes.gradient[b, k, s, axis], modes.curvature[b, k, s, axis] * moved
         centre += (gradient + 0.5 * bend) * moved
-        centre += 0.5 * modes.curvature[b, k, s, axis] * between * modes.spread[cell, _DIAGONAL[axis]]
+        centre += 0.5 * modes.curvature[b, k, s, axis] * between * modes.spread[cell, DIAGONAL[axis]]
         there[axis] = gradient + bend
     g0, g1, g2 = there[0], there[1], there[2]
     turned[0] = between * spread[0] * g0 + spread[1] * g1 + spread[2] * g2
@@ -349,7 +347,7 @@ def add_derivatives(  # type: ignore[no-untyped-def]
     for axis in range(3):
         stretched = modes.stretch[cell, axis] * modes.arms[b, k, axis]
         moved = modes.shift[cell, axis] + stretched - modes.arms[b, k, axis]
-        variance = modes.scalars[3] * modes.spread[cell, _DIAGONAL[axis]]
+        variance = modes.scalars[3] * modes.spread[cell, DIAGONAL[axis]]
         by_gradient, by_curvature = by_centre * moved, 0.5 * by_centre * (moved**2 + variance)
         by_move = by_centre * there[axis]
         if smeared:

@@ -17,7 +17,7 @@ from fcinv_core.spectrum import Resolution, SpectralGrid
 #: Energy bins within so many FWHM of the elastic line are left out unless asked otherwise.
 _ELASTIC_FWHM = 3.0
 #: Places of the variances in a covariance (`PRODUCTS`).
-DIAGONAL = [PRODUCTS.index((axis, axis)) for axis in range(3)]
+DIAGONAL = tuple(PRODUCTS.index((axis, axis)) for axis in range(3))
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fcinv_core.errors import InputError
-from fcinv_core.events import Detectors, Run, axis_rotation, instrument_definition, solid_angles, ub_from_vectors
+from fcinv_core.events import Detectors, Run, axis_rotation, instrument_definition, ub_from_vectors, with_shapes
 from fcinv_core.force_constants.pairs import ForceConstants
 from fcinv_core.instrument import Instrument, resolution
 from fcinv_core.instrument import detectors as detectors_of
@@ -165,7 +165,7 @@ def pixels(
     assert grouped.solid_angle is not None
     area = float(np.median(grouped.solid_angle * grouped.distance**2))
     plates = replace(grouped, solid_angle=area / grouped.distance**2)
-    return replace(plates, solid_angle=solid_angles(definition_of(plates, instrument.name), plates)), size
+    return with_shapes(definition_of(plates, instrument.name), plates), size
 
 
 def definition_of(detectors: Detectors, name: str, source_distance: float = 10.0) -> str:

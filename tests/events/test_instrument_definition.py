@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fcinv_core.events import Detectors, instrument_definition, pixel_widths, solid_angles
+from fcinv_core.events import Detectors, instrument_definition, with_shapes
 
 TUBES = """<?xml version="1.0"?>
 <instrument xmlns="http://www.mantidproject.org/IDF/1.0" name="T">
@@ -39,38 +39,41 @@ def place(ids: list[int], polar: float, azimuth: float, distance: float) -> Dete
 
 
 def test_every_pixel_gets_the_shape_of_its_own_type() -> None:
-    angle = solid_angles(TUBES, place([24, 1, 11, 2, 20], 60.0, 0.0, 2.0))
+    angle = with_shapes(TUBES, place([24, 1, 11, 2, 20], 60.0, 0.0, 2.0)).solid_angle
     assert angle == pytest.approx([1e-4, 2.0, 1e-4, 2.0, 1e-4])
 
 
 def test_an_upright_tube_is_foreshortened_above_the_plane() -> None:
-    angle = solid_angles(TUBES, place([10], 30.0, 90.0, 1.0))
+    angle = with_shapes(TUBES, place([10], 30.0, 90.0, 1.0)).solid_angle
     assert angle == pytest.approx([2 * 0.01 * 0.02 * np.cos(np.radians(30))])
 
 
 def test_widths_are_those_of_the_shape_and_make_up_the_solid_angle() -> None:
     above = place([10, 1], 30.0, 90.0, 2.0)
-    widths = pixel_widths(TUBES, above)
-    assert widths is not None
-    assert widths == pytest.approx(np.array([[0.01, 0.01 * np.cos(np.radians(30))], [1.0, 2.0]]))
-    assert widths.prod(axis=1) == pytest.approx(solid_angles(TUBES, above))
-    lying = TUBES.replace('<axis x="0" y="1" z="0"/>', '<axis x="1" y="0" z="0"/>')
-    assert pixel_widths(lying, above)[0] == pytest.approx([0.01, 0.01])  # type: ignore[index]
-    assert pixel_widths(lying, place([10], 30.0, 0.0, 2.0)) == pytest.approx(
-        np.array([[0.01 * np.cos(np.radians(30)), 0.01]])
-    )
+    upright = with_shapes(TUBES, above)
+    assert upright.widths == pytest.approx(np.array([[0.01, 0.01 * np.cos(np.radians(30))], [1.0, 2.0]]))
+    assert upright.solid_angle == pytest.approx([0.01**2 * np.cos(np.radians(30)), 2.0])
+    definition = TUBES.replace('<axis x="0" y="1" z="0"/>', '<axis x="1" y="0" z="0"/>')
+    lying = with_shapes(definition, above)
+    assert lying.widths[0] == pytest.approx([0.01, 0.01])  # type: ignore[index]
+    aside = with_shapes(definition, place([10], 30.0, 0.0, 2.0))
+    assert aside.widths == pytest.approx(np.array([[0.01 * np.cos(np.radians(30)), 0.01]]))
 
 
 def test_unknown_shapes_give_no_solid_angle() -> None:
-    detectors = place([10, 11], 30.0, 90.0, 1.0)
-    assert solid_angles("not xml", detectors) is None
-    assert pixel_widths("not xml", detectors) is None
-    assert solid_angles("<instrument/>", detectors) is None
-    assert solid_angles(TUBES.replace('radius val="0.01"', 'radius val="0"'), detectors) is None
-    assert solid_angles(TUBES, place([10, 99], 30.0, 90.0, 1.0)) is None
+    known = place([10, 11], 30.0, 90.0, 1.0)
+    for definition, detectors in (
+        ("not xml", known),
+        ("<instrument/>", known),
+        (TUBES.replace('radius val="0.01"', 'radius val="0"'), known),
+        (TUBES, place([10, 99], 30.0, 90.0, 1.0)),
+    ):
+        unknown = with_shapes(definition, detectors)
+        assert unknown.solid_angle is None
+        assert unknown.widths is None
 
 
 def test_a_definition_made_here_gives_back_the_pixels() -> None:
     detectors = place([5, 6, 9], 45.0, 20.0, 3.0)
     text = instrument_definition("A<B", detectors, source_distance=12, pixel_width=0.02, pixel_height=0.1)
-    assert solid_angles(text, detectors) == pytest.approx(0.002 / 9)
+    assert with_shapes(text, detectors).solid_angle == pytest.approx(0.002 / 9)
