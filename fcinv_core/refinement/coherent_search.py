@@ -15,7 +15,7 @@ from fcinv_core.errors import InputError
 from fcinv_core.prior import Prior
 from fcinv_core.refinement.amplitudes import LEAST
 from fcinv_core.refinement.coherent import CoherentModel
-from fcinv_core.refinement.evidence import DEGREES, Width, likeliest_width, narrowed
+from fcinv_core.refinement.evidence import Width, likeliest_width, narrowed
 from fcinv_core.refinement.measurement import Measurement
 from fcinv_core.refinement.nodes import single_nodes
 from fcinv_core.refinement.noise import Noise
@@ -106,22 +106,12 @@ def refine_coherent(
         seed=settings.seed,
         between=between,
     )
-    notes = [*refined.notes, f"Standard deviations were enlarged by {_WIDENING:g}, as virtual experiments want it."]
-    if width.share < 1:
-        notes.append(
-            f"Where force fields agree, {100 * width.share:g} % of the least standard deviation of the prior were "
-            "taken, which makes the counts most probable."
-        )
-    if width.heavy:
-        notes.append(
-            f"A prior with heavy tails (Student's t, {DEGREES:g} degrees of freedom) makes counts more probable "
-            "than a Gaussian does: the force fields are far off in a few force constants."
-        )
+    widened = f"Standard deviations were enlarged by {_WIDENING:g}, as virtual experiments want it."
     return replace(
         refined,
         covariance=_WIDENING**2 * refined.covariance,
         draws=refined.values + _WIDENING * (refined.draws - refined.values),
-        notes=tuple(notes),
+        notes=(*refined.notes, widened, *width.notes),
     )
 
 
@@ -201,7 +191,7 @@ def _sharpened(
         end = _fitted(model, width.gaussian, parameters, noise, between)
         parameters = end.parameters
         new = likeliest_width(prior, gaussian, end)
-        if (new.share, new.heavy) == (width.share, width.heavy):
+        if new.kind == width.kind:
             break
     return end, width
 

@@ -36,6 +36,27 @@ class Width:
     share: float
     heavy: bool
 
+    @property
+    def kind(self) -> tuple[float, bool]:
+        """What was chosen, whatever widths heavy tails settled at."""
+        return self.share, self.heavy
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is not as the ensemble has it, one sentence each."""
+        sentences = []
+        if self.share < 1:
+            sentences.append(
+                f"Where force fields agree, {100 * self.share:g} % of the least standard deviation of the prior "
+                "were taken, which makes the counts most probable."
+            )
+        if self.heavy:
+            sentences.append(
+                f"A prior with heavy tails (Student's t, {DEGREES:g} degrees of freedom) makes counts more "
+                "probable than a Gaussian does: the force fields are far off in a few force constants."
+            )
+        return tuple(sentences)
+
 
 def likeliest_width(prior: Prior, gaussian: GaussianPrior, found: Maximum) -> Width:
     """Return the prior under which the counts are most probable (type II maximum likelihood).

@@ -13,6 +13,7 @@ from fcinv_core.dynamics import mode_energies
 from fcinv_core.errors import InputError
 from fcinv_core.prior import Prior
 from fcinv_core.refinement.coherent_search import refine_coherent
+from fcinv_core.refinement.evidence import Width, likeliest_width
 from fcinv_core.refinement.free import FreeModel
 from fcinv_core.refinement.measurement import Measurement
 from fcinv_core.refinement.nodes import single_nodes
@@ -40,6 +41,8 @@ _SHAKES = 4
 #: The same for whole spectra of counts, which can be blurred like the lines: width in units of the FWHM of the
 #: elastic line, relative error that is allowed for, steps, starts that go on. Only far starts begin with the first.
 _BLURRED_ROUNDS = ((2.7, 0.3, 12, 12), (1.35, 0.3, 8, 6), (0.67, 0.3, 12, 3), (0.33, 0.1, 12, 2))
+#: Times that the prior's width is chosen again at most.
+_CHOICES = 3
 #: Ends whose mode energies differ by less than this share of the lines' width (root mean square) are one, and so
 #: many starts that all come to one leave the rest out.
 _SAME_END, _ENOUGH = 0.1, 4
@@ -105,10 +108,12 @@ def _refined(
         highest = float(mode_energies(prior.reference, fitted.q, fitted.directions).max())
         coarse = built(replace(fitted, nodes=single_nodes(len(fitted.q))), prior) if settings.far else model
         fits = _from_coarse_to_fine(coarse, model, gaussian, starts, highest, settings, between)
-    best = _with_least_excess(model, gaussian, fits[0][1], between)
-    return posterior_of(
+    best, width = _with_least_excess(model, gaussian, fits[0][1], between), Width(gaussian, 1.0, heavy=False)
+    if settings.model == "free":
+        best, width = _with_likeliest_width(model, prior, width, best, between)
+    refined = posterior_of(
         model,
-        gaussian,
+        width.gaussian,
         best,
         tuple(
             Fit(
@@ -126,6 +131,7 @@ def _refined(
         seed=settings.seed,
         between=between,
     )
+    return replace(refined, notes=(*refined.notes, *width.notes))
 
 
 def _from_coarse_to_fine(
@@ -268,3 +274,16 @@ def _with_least_excess(model: Model, prior: GaussianPrior, found: Maximum, betwe
             break
         found = trial
     return found
+
+
+def _with_likeliest_width(
+    model: Model, prior: Prior, width: Width, found: Maximum, between: Callable[[], None]
+) -> tuple[Maximum, Width]:
+    """Follow the maximum to the prior under which the counts are most probable, from one of a width."""
+    gaussian = width.gaussian
+    for _ in range(_CHOICES):
+        new = likeliest_width(prior, gaussian, found)
+        if new.kind == width.kind:
+            break
+        width, found = new, maximise(model, new.gaussian, found.parameters, tolerance=0.1, between=between)
+    return found, width

@@ -66,6 +66,20 @@ def test_a_far_start_finds_the_same_maximum_as_a_near_one(aluminium_prior: Prior
     assert np.abs(dynamics.energies(far.values) - dynamics.energies(values)).max() < 1
 
 
+def test_free_amplitudes_let_go_of_the_few_force_constants_that_lie_far_off(aluminium_prior: Prior) -> None:
+    prior = replace(aluminium_prior, sigma=0.1 * aluminium_prior.sigma)
+    far = np.arange(prior.n_force_constants) < 2
+    values = prior.mean + np.where(far, 6.0, 0.0) * prior.sigma
+    data = spectrum_of(prior, values, np.random.default_rng(5))
+    found = refine(data, prior, values, RefineSettings(model="free", far=False, n_draws=0))
+    assert any("heavy tails" in note for note in found.notes)
+    assert (found.prior_sigma[far] > 2 * prior.sigma[far]).all()
+    assert (found.prior_sigma[~far] < prior.sigma[~far]).all()
+    pulls = (found.values - values) / found.sigma
+    assert np.sqrt(np.mean(pulls**2)) < 1.5
+    assert np.abs(pulls).max() < 4
+
+
 def test_starts_of_another_crystal_are_refused(aluminium_prior: Prior) -> None:
     data = spectrum_of(aluminium_prior, aluminium_prior.mean, np.random.default_rng(0))
     with pytest.raises(InputError, match="FC order"):
