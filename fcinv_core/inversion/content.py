@@ -62,6 +62,7 @@ def result_content(inversion: Inversion) -> dict[str, Any]:
             "chi2": refined.chi2,
             "expected_chi2": refined.expected_chi2[0],
             "expected_chi2_sigma": refined.expected_chi2[1],
+            "per_look": refined.per_look,
             "explained_share": explained_share(inversion),
             "deviance": refined.deviance,
             "cells": refined.n_data,

@@ -13,8 +13,8 @@ from fcinv_core.verdict import Finding, Status
 _NARROWER, _HARDLY_NARROWER = 0.25, 0.7
 #: ... and as well known below this, meV.
 _SHARP = 0.5
-#: chi2 over its expectation of counting beyond which a person should look: intensities inside of a bin may differ
-#: by more than a model of it can say, so this alone does not make an answer wrong.
+#: chi2 over its expectation beyond which a person should look: intensities inside of a bin may differ by more than
+#: a model of it can say, so this alone does not make an answer wrong.
 _CHI2_LOOK = 1.1
 #: Share of the structure in the counts that a fit accounts for: less is worth a look, or is no description at all.
 _EXPLAINED_LOOK, _EXPLAINED_BAD = 0.85, 0.6
@@ -149,7 +149,7 @@ def _fit(inversion: Inversion) -> Finding:
     }
     text = (
         f"it accounts for {100 * share:.0f} % of the structure in the counts; chi2 is {refined.chi2:.0f} where "
-        f"{mean:.0f} ± {deviation:.0f} is expected of counting alone"
+        f"{mean:.0f} ± {deviation:.0f} is expected of {refined.scatter}"
     )
     if share < _EXPLAINED_BAD:
         sentence = f"The fit does not describe the data: {text}. Look at the residuals for spurions and background."

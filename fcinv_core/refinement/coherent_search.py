@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
+from scipy.optimize import minimize_scalar
 from scipy.special import gammaln
 
 from fcinv_core.crystal import FloatArray
@@ -43,8 +44,8 @@ _LAST_WIDTH, _LAST_PER_LOOK = 0.00734, 2.0
 _APART = 0.03
 #: Starts that are followed.
 _FOLLOWED = 4
-#: Variances of the intensity of one look, relative to those of its contrast, among which the counts choose.
-_PER_LOOK = np.array([0.0, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2])
+#: Range of the variance of the intensity of one look, relative to that of its contrast, and how well it is found.
+_PER_LOOK, _PER_LOOK_WITHIN = (0.01, 10.0), 0.05
 #: Smallest relative variance of a cell, that of Poisson counts in all but name.
 _LEAST_EXCESS = 1e-9
 #: Share of the prior's floor with which the search begins.
@@ -120,17 +121,23 @@ def likeliest_noise(measurement: Measurement, expected: FloatArray, contrast: Fl
     poisson = (measurement.variance == 0) & np.isfinite(measurement.looks)
     if not poisson.any():
         return Noise(measurement)
-    choices = [Noise(measurement, per_look, contrast) for per_look in _PER_LOOK]
     counts, mean = measurement.counts[poisson], np.maximum(expected[poisson], LEAST)
     weight = measurement.weight[measurement.bin[poisson]]
 
-    def log_likelihood(noise: Noise) -> float:
+    def loss(per_look: float) -> float:
         # Where looks agree, their number counts as large: the limit of Poisson counts.
-        number = 1 / np.maximum(noise.excess[poisson], _LEAST_EXCESS)
+        number = 1 / np.maximum(Noise(measurement, per_look, contrast).excess[poisson], _LEAST_EXCESS)
         terms = gammaln(counts + number) - gammaln(number) - counts * np.log(number / mean + 1)
-        return float(weight @ (terms - number * np.log1p(mean / number)))
+        return -float(weight @ (terms - number * np.log1p(mean / number)))
 
-    return max(choices, key=log_likelihood)
+    found = minimize_scalar(
+        lambda log: loss(np.exp(log)),
+        bounds=np.log(_PER_LOOK),
+        method="bounded",
+        options={"xatol": _PER_LOOK_WITHIN},
+    )
+    per_look = float(np.exp(found.x))
+    return Noise(measurement, per_look if loss(per_look) < loss(0.0) else 0.0, contrast)
 
 
 def _search(

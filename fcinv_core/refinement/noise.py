@@ -38,6 +38,11 @@ class Noise:
     contrast: FloatArray | float = 1.0
 
     @property
+    def is_of_lines(self) -> bool:
+        """Whether the scatter of looks follows from the lines, up to one factor."""
+        return not np.isscalar(self.contrast)
+
+    @property
     def excess(self) -> FloatArray:
         """Relative variance of the intensity of each cell, shape (k,)."""
         looks = self.measurement.looks
@@ -71,12 +76,13 @@ class Noise:
         return float(brentq(surplus, 0.0, high, rtol=1e-3)) if surplus(high) <= 0 else high
 
 
-def chi2_of_counting(measurement: Measurement, expected: FloatArray) -> tuple[float, float, float]:
-    """Return Pearson's chi2 by counting alone, and its mean and standard deviation if ``expected`` (k,) is true.
+def chi2_of(noise: Noise, expected: FloatArray) -> tuple[float, float, float]:
+    """Return Pearson's chi2, and its mean and standard deviation if ``expected`` (k,) and the noise are true.
 
-    (n - m)² / m of a Poisson number n of mean m has the mean 1 and the variance 2 + 1 / m; of a Gaussian, 1 and 2.
+    (n - m)² / v has the mean 1, and the variance 2 for a Gaussian. For a negative binomial of relative variance a
+    beyond counting, whose v is m + a m², the variance is 2 + 6 a + 1 / v; for Poisson counts a is 0.
     """
-    variance = Noise(measurement).variance(expected)
+    variance, measurement = noise.variance(expected), noise.measurement
     found = float(((measurement.counts - expected) ** 2 / variance).sum())
-    spread = 2.0 + np.where(measurement.variance > 0, 0.0, 1 / variance)
+    spread = 2.0 + np.where(measurement.variance > 0, 0.0, 6 * noise.excess + 1 / variance)
     return found, float(len(variance)), float(np.sqrt(spread.sum()))

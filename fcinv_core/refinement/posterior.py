@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from fcinv_core.crystal import FloatArray
-from fcinv_core.refinement.noise import chi2_of_counting
+from fcinv_core.refinement.noise import Noise, chi2_of
 from fcinv_core.refinement.refined import Fit, Nuisance, Refined
 from fcinv_core.refinement.scoring import GaussianPrior, Linearised, Maximum, Model
 
@@ -69,7 +69,9 @@ def posterior_of(
     # Not the scatter that the fit allowed for, which also covers misfit that cells have in common.
     scatter = replace(model.noise, per_look=model.noise.least(expected, n_parameters))
     variance = scatter.variance(expected)
-    chi2, mean_chi2, sd_chi2 = chi2_of_counting(data, expected)
+    # Scatter that was only found to be there would make any chi2 what it should be.
+    known = model.noise if model.noise.is_of_lines else Noise(data)
+    chi2, mean_chi2, sd_chi2 = chi2_of(known, expected)
     covered = data.summed(np.ones(len(data.counts))) > 0
     with np.errstate(invalid="ignore", divide="ignore"):
         fitted = np.where(covered, data.summed(expected) / data.summed(data.per_intensity), np.nan)
@@ -82,7 +84,7 @@ def posterior_of(
             "errors were enlarged by that."
         )
     if scatter.per_look > 0:
-        of_what = "intensity" if np.isscalar(scatter.contrast) else "spread of intensities within a cell"
+        of_what = "spread of intensities within a cell" if scatter.is_of_lines else "intensity"
         notes.append(
             f"Beyond counting, one look scatters about the fit by {100 * np.sqrt(scatter.per_look):.0f} % of the "
             f"{of_what}; {100 * np.sqrt(model.noise.per_look):.0f} % were allowed for."
@@ -113,6 +115,7 @@ def posterior_of(
         deviance=2 * at.loss,
         chi2=chi2,
         expected_chi2=(mean_chi2 - n_parameters, sd_chi2),
+        per_look=known.per_look,
         n_data=len(data.counts),
         n_parameters=n_parameters,
         overdispersion=overdispersion,

@@ -91,9 +91,11 @@ class Refined:
     deviance
         -2 log likelihood relative to a model that meets every count.
     chi2
-        Pearson's, with the variance of counting alone.
+        Pearson's, with the variance of counting and, where it follows from the lines, of looks that differ.
     expected_chi2
         Mean and standard deviation of chi2 if the fit were the truth, less one for each fitted parameter.
+    per_look
+        Variance of looks that chi2 allows for, relative to what the lines say; 0 for counting alone.
     n_data, n_parameters
         Cells that were fitted; parameters that the data decided, amplitudes included (effective number).
     overdispersion
@@ -120,11 +122,17 @@ class Refined:
     deviance: float
     chi2: float
     expected_chi2: tuple[float, float]
+    per_look: float
     n_data: int
     n_parameters: float
     overdispersion: float
     fits: tuple[Fit, ...]
     notes: tuple[str, ...] = ()
+
+    @property
+    def scatter(self) -> str:
+        """What chi2 allows for, in words."""
+        return "counting and of looks at a cell that differ" if self.per_look else "counting alone"
 
     @property
     def sigma(self) -> FloatArray:

@@ -208,7 +208,7 @@ def _fit(inversion: Inversion) -> list[str]:
                 figures.residuals(inversion),
                 f"Residuals in standard deviations of the model, and their mean square at each energy. chi2 is "
                 f"{refined.chi2:.0f} over {refined.n_data} cells; {mean:.0f} ± {deviation:.0f} is expected of "
-                "counting statistics.",
+                f"{refined.scatter}.",
                 "residuals of the fit",
             )
         )

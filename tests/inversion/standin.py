@@ -173,6 +173,7 @@ def refined(folded: Folded, known: Prior, starts: FloatArray, settings: RefineSe
         deviance=float(n_cells),
         chi2=float(n_cells),
         expected_chi2=(float(n_cells), float(np.sqrt(2 * n_cells))),
+        per_look=0.0,
         n_data=n_cells,
         n_parameters=20.0,
         overdispersion=1.0,
