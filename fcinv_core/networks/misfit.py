@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 
 import numpy as np
@@ -10,6 +9,7 @@ import numpy as np
 from fcinv_core.crystal import FloatArray
 from fcinv_core.dynamics import BornVonKarman
 from fcinv_core.networks.inputs import FloatArray32, counts_of
+from fcinv_core.networks.pooling import pool
 from fcinv_core.spectrum import Resolution, SpectralGrid, unit_spectra
 
 #: Draws whose lines are averaged.
@@ -73,7 +73,7 @@ def explained_structure(counts: FloatArray, exposure: FloatArray, lines: FloatAr
     covered = exposure > 0
     counts = np.where(covered, counts, 0.0)
     smooth = exposure * _pooled(counts, exposure, _BROAD)
-    near_counts, near = (_pool(x, _FINE) - x for x in (counts, exposure))
+    near_counts, near = (pool(x, _FINE) - x for x in (counts, exposure))
     # Where neighbours hold little exposure, they are as the broad surroundings are.
     level = np.divide(smooth, exposure, out=np.zeros_like(smooth), where=covered)
     neighbours = exposure * level * (near_counts + _FEW) / (near * level + _FEW)
@@ -95,17 +95,5 @@ def _gain(counts: FloatArray, expected: FloatArray, reference: FloatArray) -> fl
 
 
 def _pooled(counts: FloatArray, weight: FloatArray, sigma: float) -> FloatArray:
-    sums = _pool(weight, sigma)
-    return np.divide(_pool(counts, sigma), sums, out=np.zeros_like(sums), where=sums > 0)
-
-
-def _pool(values: FloatArray, sigma: float) -> FloatArray:
-    """Sum neighbours with Gaussian weights, 1 at the pixel itself."""
-    along, across = (_weights(n, sigma) for n in values.shape)
-    return np.asarray(along @ values @ across)
-
-
-@functools.cache
-def _weights(n: int, sigma: float) -> FloatArray:
-    apart = np.arange(n)[:, None] - np.arange(n)
-    return np.asarray(np.exp(-((apart / sigma) ** 2) / 2))
+    sums = pool(weight, sigma)
+    return np.divide(pool(counts, sigma), sums, out=np.zeros_like(sums), where=sums > 0)

@@ -22,6 +22,7 @@ from fcinv_core.networks.inputs import BoolArray, FloatArray32, Image, InputScal
 from fcinv_core.networks.layers import ImageShape
 from fcinv_core.networks.model_folder import read_model
 from fcinv_core.networks.signs import SIGNS, Usual
+from fcinv_core.networks.spot import Spot
 from fcinv_core.prior import Prior
 from fcinv_core.qpath import QPath
 from fcinv_core.spectrum import Resolution, SpectralGrid
@@ -193,7 +194,7 @@ class Model:
             out_of_range=out_of_range,
             distance=signs["misfit"],
             threshold=self.largest["misfit"],
-            flags=self._flags(out_of_range, signs),
+            flags=self._flags(out_of_range, signs, self.usual.spot(image.channels, taught)),
         )
 
     @torch.no_grad()
@@ -220,7 +221,7 @@ class Model:
         outside = (mean < ends[0]) | (mean > ends[1])
         return tuple(int(k) for k in self.retained if outside[k])
 
-    def _flags(self, out_of_range: tuple[int, ...], signs: Mapping[str, float]) -> tuple[str, ...]:
+    def _flags(self, out_of_range: tuple[int, ...], signs: Mapping[str, float], spot: Spot) -> tuple[str, ...]:
         flags = []
         if out_of_range:
             names = ", ".join(f"FC{k}" for k in out_of_range)
@@ -244,6 +245,14 @@ class Model:
                 "The network has seen no such spectrum in training, as with force constants out of range: its "
                 f"features lie {value:.2g} times as far from their mean as is typical; usual is less than "
                 f"{largest:.2g}."
+            )
+        value, largest = signs["spot"], self.largest["spot"]
+        if value > largest:
+            q = " ".join(f"{x:.2f}" for x in self.qpath.q[spot.row])
+            flags.append(
+                f"A spot at q = ({q}), {self.grid.centres[spot.column]:.1f} meV, off the lines that the network "
+                f"supposes, stands out {np.exp(value):.2g} times as much as any other; usual is less than "
+                f"{np.exp(largest):.2g}. It may be a spurion."
             )
         return tuple(flags)
 

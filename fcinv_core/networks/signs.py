@@ -11,15 +11,16 @@ from fcinv_core.crystal import FloatArray, IntArray
 from fcinv_core.dynamics import BornVonKarman
 from fcinv_core.networks.batches import Standardisation
 from fcinv_core.networks.features import FeatureDistribution
-from fcinv_core.networks.inputs import FloatArray32
+from fcinv_core.networks.inputs import FloatArray32, counts_of
 from fcinv_core.networks.misfit import DRAWS, misfit, spread, supposed_lines
+from fcinv_core.networks.spot import Spot, brightest_spot
 from fcinv_core.prior import Prior
 from fcinv_core.spectrum import Resolution, SpectralGrid
 
 #: Share of measurements of the kind trained for that are called unusual.
 FALSE_ALARMS = 0.05
 #: Names of the signs, as cards and benchmarks have them.
-SIGNS = ("misfit", "spread", "feature_distance")
+SIGNS = ("misfit", "spread", "feature_distance", "spot")
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,19 +69,31 @@ class Usual:
             See `fcinv_core.networks.misfit`; the spread is that of the retained force constants.
         feature_distance
             See `fcinv_core.networks.features`; 0 if usual features are not known.
+        spot
+            Contrast of the spot that stands out most; see `fcinv_core.networks.spot`.
         """
-        misfits = []
+        misfits, spots = [], []
         for channels, of_one in zip(images, draws, strict=True):
             between()
-            supposed = self.standardisation.complete(of_one[:DRAWS], self.prior.mean)
-            misfits.append(misfit(channels, supposed_lines(supposed, self.dynamics, self.grid, self.resolution)))
+            lines = self._lines(of_one)
+            misfits.append(misfit(channels, lines))
+            spots.append(brightest_spot(*counts_of(channels), lines).contrast)
         return {
             "misfit": np.array(misfits),
             "spread": spread(draws[:, :, np.isin(self.standardisation.targets, self.retained)]),
             "feature_distance": (
                 np.zeros(len(features)) if self.features is None else self.features.distance(features)
             ),
+            "spot": np.array(spots),
         }
+
+    def spot(self, channels: FloatArray32, draws: FloatArray32) -> Spot:
+        """Return the spot that stands out most of an image (c, n_q, n_bins), given corrected draws (n, k)."""
+        return brightest_spot(*counts_of(channels), self._lines(draws))
+
+    def _lines(self, draws: FloatArray32) -> FloatArray:
+        supposed = self.standardisation.complete(draws[:DRAWS], self.prior.mean)
+        return supposed_lines(supposed, self.dynamics, self.grid, self.resolution)
 
 
 def levels(usual: Mapping[str, FloatArray], signs: Mapping[str, FloatArray]) -> FloatArray:

@@ -18,6 +18,7 @@ from fcinv_core.networks import Model, load_model
 from fcinv_core.networks.architectures import ARCHITECTURES, Problem, build, default_parameters
 from fcinv_core.networks.layers import ImageShape
 from fcinv_core.networks.model_folder import FEATURES, PRIOR, WEIGHTS
+from fcinv_core.networks.spot import Spot
 from fcinv_core.prior import prior_from_members
 from fcinv_core.prior_hdf5 import write_prior
 from fcinv_core.qpath import standard_path
@@ -25,6 +26,8 @@ from fcinv_core.shipped import CARD
 from fcinv_core.spectrum import SpectralGrid, render
 from fcinv_core.training_set import TrainingSet
 from tests.ensembles import aluminium_ensemble
+
+NO_SPOT = Spot(0.0, 0, 0)
 
 
 @pytest.fixture(scope="module")
@@ -97,17 +100,22 @@ def test_force_constants_out_of_range_are_flagged(model: Model) -> None:
     mean[first] = model.prior.in_range(np.full(len(mean), 1.6))[first]
     assert model._out_of_range(mean) == (first,)
     none = dict.fromkeys(model.largest, 0.0)
-    assert model._flags((), none) == ()
-    assert f"FC{first}" in model._flags((first,), none)[0]
+    assert model._flags((), none, NO_SPOT) == ()
+    assert f"FC{first}" in model._flags((first,), none, NO_SPOT)[0]
 
 
 @pytest.mark.parametrize(
     ("sign", "words"),
-    [("misfit", "unlike those"), ("spread", "next to nothing"), ("feature_distance", "no such spectrum")],
+    [
+        ("misfit", "unlike those"),
+        ("spread", "next to nothing"),
+        ("feature_distance", "no such spectrum"),
+        ("spot", "may be a spurion"),
+    ],
 )
 def test_a_sign_beyond_its_threshold_is_flagged_in_one_sentence(model: Model, sign: str, words: str) -> None:
     none = dict.fromkeys(model.largest, 0.0)
-    (flag,) = model._flags((), {**none, sign: model.largest[sign] + 0.1})
+    (flag,) = model._flags((), {**none, sign: model.largest[sign] + 0.1}, NO_SPOT)
     assert words in flag
 
 
