@@ -55,6 +55,8 @@ _FIRST_SHARE = 0.5
 _WIDENING = 1.4
 #: From so many counts on they tell seven nodes a bin from the truth.
 _MANY_COUNTS = 3e4
+#: Steps that would gain less end a fit with all nodes, as modes that change places at a node do so much.
+_TOLERANCE = 0.3
 #: Times that noise and prior are chosen again at most.
 _CHOICES = 3
 
@@ -180,7 +182,7 @@ def _narrow(
     """Follow a start with all of the bins' nodes to lines a little wider than measured; return parameters."""
     gaussian = narrowed(prior, model.prior_of(prior), _FIRST_SHARE)
     noise = Noise(model.measurement, _LAST_PER_LOOK)
-    return _fitted(model, gaussian, parameters, noise, between, _LAST_WIDTH * highest, 0.3).parameters
+    return _fitted(model, gaussian, parameters, noise, between, _LAST_WIDTH * highest).parameters
 
 
 def _sharpened(
@@ -210,12 +212,11 @@ def _fitted(
     noise: Noise,
     between: Callable[[], None],
     broadening: float = 0.0,
-    tolerance: float = 0.1,
 ) -> Maximum:
     _follow_displacements(model, parameters[: model.n_force_constants])
     model.noise = noise
     return maximise(
-        model, gaussian, parameters, broadening=broadening, tolerance=tolerance, max_steps=12, between=between
+        model, gaussian, parameters, broadening=broadening, tolerance=_TOLERANCE, max_steps=12, between=between
     )
 
 

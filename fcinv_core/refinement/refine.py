@@ -27,7 +27,7 @@ from fcinv_core.refinement.unit import UnitModel
 
 #: Rounds from coarse to fine: width that is added to lines as a share of the highest mode of the prior's mean,
 #: steps, starts that go on. The first is about what a scale between those that are tried leaves.
-_ROUNDS = ((0.0734, 12, 8), (0.0367, 10, 6), (0.0184, 10, 4), (0.00734, 10, 4))
+_ROUNDS = ((0.0734, 5, 6), (0.0367, 6, 4), (0.0184, 6, 3), (0.00734, 8, 3))
 #: Starts that are followed; with free amplitudes their dispersions are that share of the highest mode apart.
 _FOLLOWED_STARTS, _APART = 8, 0.02
 #: Extra variance of a look relative to its squared intensity: from much, with which strong and weak cells count
