@@ -12,6 +12,7 @@ from mantid.api import (
 from mantid.kernel import (
     Direction,
     EnabledWhenProperty,
+    IntArrayProperty,
     IntBoundedValidator,
     PropertyCriterion,
     StringListValidator,
@@ -53,28 +54,35 @@ class TrainFCInversion(DataProcessorAlgorithm):
         self.declareProperty(
             "Architecture",
             "vae",
-            validator=StringListValidator(["vae", "flow", "resnet"]),
+            validator=StringListValidator(["vae", "flow", "resnet", "resnet_flow"]),
             doc="Kind of network. vae: a variational autoencoder, which reconstructs the spectrum too. flow: a "
-            "normalising flow for the joint posterior. resnet: a residual network.",
+            "normalising flow for the joint posterior. resnet: a residual network. resnet_flow: a flow on the "
+            "features of a residual network.",
         )
         self.declareProperty(
             FileProperty("PretrainedFile", "", FileAction.OptionalLoad),
-            "Weights to begin from: of a vae for a flow, of torchvision's resnet18 for a resnet. "
-            "Default: random ones.",
+            "Weights to begin from: of a vae for a flow, of torchvision's resnet18 for a resnet, of either kind of "
+            "resnet for a resnet_flow. Default: random ones.",
         )
         self.setPropertySettings(
             "PretrainedFile", EnabledWhenProperty("Architecture", PropertyCriterion.IsNotEqualTo, "vae")
         )
-        for name in ("TrainingSetFile", "Architecture", "PretrainedFile"):
+        self.declareProperty(
+            IntArrayProperty("Widths", []),
+            "Channels of the convolutions at each resolution, from fine to coarse. Default: those of the "
+            "architecture.",
+        )
+        for name in ("TrainingSetFile", "Architecture", "PretrainedFile", "Widths"):
             self.setPropertyGroup(name, "Training set and network")
 
     def _declare_measurements(self):
         self.declareProperty(
             "Augmentation",
             "measured",
-            validator=StringListValidator(["measured", "none"]),
+            validator=StringListValidator(["measured", "mixed", "none"]),
             doc="measured: every spectrum is measured anew in every epoch, with background, noise, resolution, "
-            "missing coverage and amplitudes drawn at random. none: clean spectra only.",
+            "missing coverage and amplitudes drawn at random. mixed: half of the time with background and noise "
+            "only. none: clean spectra only.",
         )
         self.declareProperty(
             "Scaling",

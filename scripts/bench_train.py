@@ -1,6 +1,6 @@
 """Measure training: samples a second and peak memory of each architecture, and what drawing measurements costs.
 
-    python scripts/bench_train.py [--architectures vae flow resnet] [--sets 800] [--threads N]
+    python scripts/bench_train.py [--architectures vae flow resnet resnet_flow] [--sets 800] [--threads N]
         [--half-precision] [--score R2 --of 10000 --epochs 20]
 
 Germanium around the ensemble that comes with fcinv, 101 path points by 100 energies, steps of 64; on the processor,
@@ -31,7 +31,7 @@ from fcinv_core.crystal import read_structure
 from fcinv_core.dynamics import gpu
 from fcinv_core.force_constants.phonopy_files import read_force_constants
 from fcinv_core.networks import TrainSettings
-from fcinv_core.networks.architectures import ARCHITECTURES, Network, build, default_parameters, embeddings
+from fcinv_core.networks.architectures import ARCHITECTURES, Network, build, embeddings
 from fcinv_core.networks.batches import TRAINING, VALIDATION, Samples
 from fcinv_core.networks.calibration import answer, scores
 from fcinv_core.networks.fitting import Fitting, Optimisation
@@ -92,7 +92,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "germanium.h5"
         germanium(path, options.sets)
-        row = "{:8} {:6} {:>21} {:>21} {:>21} {:>14} {:>9} {:>9}"
+        row = "{:11} {:6} {:>21} {:>21} {:>21} {:>14} {:>9} {:>9}"
         print(row.format("", "", "training", "bare step", "drawing", "training/bare", "memory", "of GPU"))
         for device in devices:
             for architecture in options.architectures:
@@ -150,8 +150,7 @@ def prepared(path: Path, settings: TrainSettings) -> tuple[Network, Samples]:
     torch.set_num_threads(settings.threads)
     samples, standardisation = samples_of(TrainingSet.open(path), settings)
     torch.manual_seed(settings.seed)
-    parameters = default_parameters(settings.architecture)
-    return build(settings.architecture, problem_of(samples, standardisation), parameters), samples
+    return build(settings.architecture, problem_of(samples, standardisation), settings.parameters), samples
 
 
 def optimisation_of(settings: TrainSettings) -> Optimisation:

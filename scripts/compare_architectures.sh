@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Compare architectures where the paper does: on 10 000 spectra a crystal in which eight force constants vary and the
-# others stay at the reference. A VAE and a ResNet-18 see clean spectra, min-max scaled, as there; a VAE and a flow see
-# simulated measurements. Then `fcinv benchmark noise` over the grid of backgrounds and counts.
+# others stay at the reference. A VAE and a ResNet-18 see clean spectra, min-max scaled, as there. Another VAE and a flow
+# that begins from its encoder see simulated measurements; a flow that begins from the ResNet-18 sees these and ideal
+# spectra. Then `fcinv benchmark noise` over the grid of backgrounds and counts.
 # Usage: bash scripts/compare_architectures.sh [--threads N] [ge] [nb]      (default: both crystals, all cores)
 # Everything is kept in $FCINV_COMPARISON (default: comparison); an interrupted run goes on.
 set -euo pipefail
@@ -30,7 +31,9 @@ for crystal in "${crystals[@]}"; do
     train vae --architecture vae --epochs 16
     train flow --architecture flow --epochs 12 --pretrained "$work/${crystal}_vae/weights.safetensors"
     train resnet_clean --architecture resnet --augment none --scaling minmax --epochs 44
+    train resnet_flow --architecture resnet_flow --augment mixed --epochs 26 \
+        --pretrained "$work/${crystal}_resnet_clean/weights.safetensors"
     models=()
-    for row in vae_clean resnet_clean vae flow; do models+=(--model "$work/${crystal}_$row"); done
+    for row in vae_clean resnet_clean vae flow resnet_flow; do models+=(--model "$work/${crystal}_$row"); done
     .venv/bin/fcinv benchmark noise "${models[@]}" --training "$work/$crystal.h5" --out "$work/${crystal}_noise"
 done

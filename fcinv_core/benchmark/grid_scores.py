@@ -19,6 +19,8 @@ from fcinv_core.refinement.limit import bound
 
 #: Spectra whose bound is averaged.
 _BOUNDED = 6
+#: Architectures that are posterior networks.
+_FLOWS = ("flow", "resnet_flow")
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,8 +153,8 @@ def compare(
     entrants: Sequence[Entrant], scored: dict[str, tuple[Scores, ...]], retained: IntArray
 ) -> dict[str, tuple[Comparison, ...]]:
     """Compare every flow with the better of the others, cell by cell; empty if there are not both."""
-    flows = [entrant.label for entrant in entrants if entrant.model.architecture == "flow"]
-    others = [entrant.label for entrant in entrants if entrant.model.architecture != "flow"]
+    flows = [entrant.label for entrant in entrants if entrant.model.architecture in _FLOWS]
+    others = [entrant.label for entrant in entrants if entrant.model.architecture not in _FLOWS]
     if not others:
         return {}
     return {

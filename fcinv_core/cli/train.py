@@ -34,7 +34,14 @@ def add_parser(subparsers: Any) -> None:
         "--architecture",
         default="vae",
         metavar="NAME",
-        help="kind of network: vae, flow or resnet (default: %(default)s)",
+        help="kind of network: vae, flow, resnet or resnet_flow (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--widths",
+        type=int,
+        nargs="+",
+        metavar="N",
+        help="channels at each resolution, from fine to coarse (default: those of the architecture)",
     )
     parser.add_argument(
         "--epochs", type=int, default=40, help="passes over the training part (default: %(default)s)"
@@ -44,9 +51,10 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument(
         "--augment",
-        choices=["measured", "none"],
+        choices=["measured", "mixed", "none"],
         default="measured",
-        help="train on simulated measurements, or on clean spectra only (default: %(default)s)",
+        help="train on simulated measurements, on these and as many ideal spectra with background and counting "
+        "noise, or on clean spectra only (default: %(default)s)",
     )
     parser.add_argument(
         "--scaling",
@@ -59,7 +67,8 @@ def add_parser(subparsers: Any) -> None:
         "--pretrained",
         type=Path,
         metavar="FILE",
-        help="weights to begin from: of a vae for a flow, of torchvision's resnet18 for a resnet",
+        help="weights to begin from: of a vae for a flow, of torchvision's resnet18 for a resnet, of either kind "
+        "of resnet for a resnet_flow",
     )
     parser.add_argument("--threads", type=int, metavar="N", help="threads to use (default: all cores)")
     parser.add_argument(
@@ -96,6 +105,7 @@ def run(arguments: argparse.Namespace) -> int:
             half_precision=arguments.half_precision,
             resume=arguments.resume,
             pretrained=arguments.pretrained,
+            widths=None if arguments.widths is None else tuple(arguments.widths),
         ),
         say=lambda line: print(line, flush=True),
         progress=_show_progress,

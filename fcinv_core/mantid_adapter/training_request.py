@@ -35,6 +35,8 @@ def training_problems(algorithm: Any) -> dict[str, str]:
         problems["OutputFolder"] = "Name a folder for the model: there is none."
     else:
         problems.check("OutputFolder", lambda: check_replaceable(folder, CARD))
+    if any(width < 1 for width in algorithm.getProperty("Widths").value):
+        problems["Widths"] = "Give at least 1 channel at each resolution, or nothing for those of the architecture."
     return problems.data
 
 
@@ -61,6 +63,7 @@ def read_training_request(algorithm: Any) -> TrainingRequest:
             half_precision=bool(algorithm.getProperty("HalfPrecision").value),
             resume=bool(algorithm.getProperty("Resume").value),
             pretrained=file_of(algorithm, "PretrainedFile"),
+            widths=tuple(int(width) for width in algorithm.getProperty("Widths").value) or None,
         ),
     )
 

@@ -22,6 +22,7 @@ ARCHITECTURES = {
     "vae": "fcinv_core.networks.vae",
     "flow": "fcinv_core.networks.flow",
     "resnet": "fcinv_core.networks.resnet",
+    "resnet_flow": "fcinv_core.networks.resnet_flow",
 }
 #: Images that are looked at in one go.
 _TOGETHER = 20

@@ -15,8 +15,11 @@ from fcinv_core.networks.inputs import NOISE_FREE
 from fcinv_core.qpath import QPath
 from fcinv_core.spectrum import Resolution, SpectralGrid, render
 
-#: "none": clean spectra, all modes alike, fully covered, as in Sable et al.; "measured": `MeasurementRanges`.
-Augmentation = Literal["none", "measured"]
+#: "none": clean spectra, all modes alike, fully covered, as in Sable et al.; "measured": `MeasurementRanges`;
+#: "mixed": half of them ideal, for networks that answer simulated spectra too.
+Augmentation = Literal["none", "measured", "mixed"]
+#: Share of ideal spectra in the mixture: seldom met, they would be answered as the worst of experiments.
+_IDEAL = 0.5
 #: Share of intensities below the one that backgrounds and counts refer to: a few pixels near Γ may be far higher.
 _MAXIMUM_QUANTILE = 0.99
 
@@ -47,6 +50,10 @@ class MeasurementRanges:
         Range of the counts at the maximum.
     noise_free
         Share of samples without counting noise.
+    ideal
+        Share of samples that are no experiments but spectra such as one simulates: all modes alike, covered
+        everywhere, with the default resolution, no offset, and a constant background in units of the very maximum;
+        counts as of the others.
     """
 
     amplitudes: AmplitudeRanges = field(default_factory=AmplitudeRanges)
@@ -60,10 +67,17 @@ class MeasurementRanges:
     tail: tuple[float, float] = (0.3, 0.5)
     counts: tuple[float, float] = (1.0, 3000.0)
     noise_free: float = 0.15
+    ideal: float = 0.0
 
     def to_dict(self) -> dict[str, Any]:
         """Plain content for JSON."""
         return asdict(self)
+
+
+def ranges_of(augment: Augmentation) -> MeasurementRanges | None:
+    """Return what the measurements of an augmentation are like; None for clean spectra."""
+    known = {"none": None, "measured": MeasurementRanges(), "mixed": MeasurementRanges(ideal=_IDEAL)}
+    return known[augment]
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,19 +116,30 @@ class Spectrometer:
             clean = np.asarray(render(energies, self.grid, self.resolution), dtype=float)
             return NOISE_FREE * clean, np.full(clean.shape, NOISE_FREE)
         ranges = self.ranges
-        exposure, incident = random_coverage(generator, self.path, self.grid, ranges.coverage)
-        intensity = self._phonons(energies, generator, incident)
-        covered = exposure > 0
-        inside = intensity[covered]
-        place = int(_MAXIMUM_QUANTILE * (len(inside) - 1))
-        maximum = float(np.partition(inside, place)[place]) or float(intensity.max()) or 1.0
-        intensity = intensity / maximum + self._background(generator, intensity / maximum, incident)
-        if generator.random() < ranges.noise_free:
-            exposure *= NOISE_FREE / exposure[covered].mean()
-            return intensity * exposure, exposure
-        level = float(np.exp(generator.uniform(*np.log(ranges.counts))))
-        exposure *= level / exposure[covered].mean()
-        return generator.poisson(intensity * exposure).astype(float), exposure
+        # Where none is asked for, nothing is drawn: experiments stay those of their seeds.
+        if ranges.ideal > 0 and generator.random() < ranges.ideal:
+            intensity = self._ideal(energies, generator)
+            exposure = np.ones(intensity.shape)
+        else:
+            exposure, incident = random_coverage(generator, self.path, self.grid, ranges.coverage)
+            intensity = self._phonons(energies, generator, incident)
+            inside = intensity[exposure > 0]
+            place = int(_MAXIMUM_QUANTILE * (len(inside) - 1))
+            intensity /= float(np.partition(inside, place)[place]) or float(intensity.max()) or 1.0
+            intensity += self._background(generator, intensity, incident)
+        noise_free = generator.random() < ranges.noise_free
+        level = NOISE_FREE if noise_free else float(np.exp(generator.uniform(*np.log(ranges.counts))))
+        exposure *= level / exposure[exposure > 0].mean()
+        expected = intensity * exposure
+        return expected if noise_free else generator.poisson(expected).astype(float), exposure
+
+    def _ideal(self, energies: FloatArray, generator: np.random.Generator) -> FloatArray:
+        """Intensity of modes that weigh 1, whose highest is 1, on a constant background."""
+        assert self.ranges is not None
+        highest, often = self.ranges.background
+        intensity = np.asarray(render(energies, self.grid, self.resolution), dtype=float)
+        level = highest * generator.random() if generator.random() < often else 0.0
+        return np.asarray(intensity / (float(intensity.max()) or 1.0) + level)
 
     def _phonons(self, energies: FloatArray, generator: np.random.Generator, incident: float) -> FloatArray:
         """One-phonon intensity of amplitudes, resolution, offset and average along the path."""

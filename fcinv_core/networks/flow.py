@@ -48,23 +48,12 @@ class PosteriorFlow(Network):
         rest: int,
         rank: int,
     ) -> None:
-        from zuko.flows import NSF
-
         super().__init__()
         self.n_targets = problem.n_targets
         self.retained = list(problem.retained)
         self.others = [k for k in range(problem.n_targets) if k not in problem.retained]
         self.encoder = Encoder(problem.shape, tuple(widths), embedding)
-        self.flow = NSF(
-            len(self.retained),
-            context=embedding,
-            transforms=transforms,
-            bins=bins,
-            passes=2,
-            randperm=True,
-            hidden_features=tuple(hidden),
-            activation=nn.SiLU,
-        )
+        self.flow = spline_flow(len(self.retained), embedding, transforms, bins, hidden)
         seen = embedding + len(self.retained)
         self.rest = GaussianHead(seen, len(self.others), rest, rank) if self.others else None
 
@@ -120,6 +109,23 @@ class PosteriorFlow(Network):
                 "give the weights of a vae that was trained on the same training set",
             )
         self.encoder.load_state_dict(given)
+
+
+def spline_flow(n: int, context: int, transforms: int, bins: int, hidden: Sequence[int]) -> nn.Module:
+    """Return a neural spline flow of coupling kind over n values, given a vector (b, context)."""
+    from zuko.flows import NSF
+
+    flow: nn.Module = NSF(
+        n,
+        context=context,
+        transforms=transforms,
+        bins=bins,
+        passes=2,
+        randperm=True,
+        hidden_features=tuple(hidden),
+        activation=nn.SiLU,
+    )
+    return flow
 
 
 def build(problem: Problem, **parameters: Any) -> PosteriorFlow:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torch.distributions import LowRankMultivariateNormal
@@ -16,10 +18,11 @@ class GaussianHead(nn.Module):
 
     Force constants that a spectrum leaves undecided are so in combinations; V says which.
 
-    It is learned in two steps: `hidden` and `mean` by mean squares, then `spread` by the log density of the truth.
-    If the density decides from the beginning, each force constant counts by the inverse of the variance that is
-    left of it: what is known well counts ever more, and what shapes the spectrum least is never learned (Seitzer
-    et al., ICLR 2022, arXiv:2203.09168).
+    It is learned in two steps: `hidden` and `mean` by mean squares (or, where measurements differ in how much they
+    say, by a density of one variance for all values), then `spread` by the log density of the truth. If the density
+    decided from the beginning, each force constant would count by the inverse of the variance that is left of it:
+    what is known well counts ever more, and what shapes the spectrum least is never learned (Seitzer et al., ICLR
+    2022, arXiv:2203.09168).
 
     Parameters
     ----------
@@ -58,6 +61,22 @@ class GaussianHead(nn.Module):
         with torch.autocast(values.device.type, enabled=False):
             error: Tensor = self.mean(self.hidden(features)) - values
         return error**2
+
+    def log_density_alike(self, features: Tensor, values: Tensor) -> Tensor:
+        """Return the log density, shape (b,), of values (b, k) if all k had the mean of their variances.
+
+        Values count alike, as in squares, but a measurement counts the more the better its values are known.
+        """
+        with torch.autocast(values.device.type, enabled=False):
+            mean, sigma, _ = self(features)
+            variance = (sigma**2).mean(dim=1, keepdim=True)
+            terms: Tensor = (values - mean) ** 2 / variance + torch.log(2 * math.pi * variance)
+            return -terms.sum(dim=1) / 2
+
+    def moments(self, features: Tensor, order: list[int]) -> tuple[Tensor, Tensor]:
+        """Return mean (b, m) and covariance (b, m, m) of m of the values, in the order of their numbers."""
+        mean, sigma, factor = (x[:, order] for x in self(features))
+        return mean, factor @ factor.mT + torch.diag_embed(sigma**2)
 
     def log_density(self, features: Tensor, values: Tensor) -> Tensor:
         """Return the log density, shape (b,), of values (b, k)."""

@@ -12,6 +12,7 @@ from torch.nn import functional
 from fcinv_core.errors import InputError
 from fcinv_core.networks.architectures import Batch, Network, Problem, Stage
 from fcinv_core.networks.heads import GaussianHead
+from fcinv_core.networks.layers import Stem
 from fcinv_core.networks.pretrained import read_weights
 
 #: Parameters of `build`.
@@ -20,6 +21,8 @@ DEFAULTS: dict[str, Any] = {"widths": [64, 128, 256, 512], "hidden": 256, "rank"
 _BLOCKS = 2
 #: Regions of the image along each side whose features are kept apart.
 _REGIONS = 4
+#: Name of the weights of the first layer.
+_FIRST = "backbone.conv1.weight"
 #: Pixels along the energy of images that are laid side by side.
 _TINY = 5
 
@@ -105,7 +108,8 @@ class ResNet(Network):
 
     def __init__(self, problem: Problem, *, widths: list[int], hidden: int, rank: int) -> None:
         super().__init__()
-        self.backbone = Backbone(problem.shape.channels, tuple(widths))
+        self.stem = Stem(problem.shape)
+        self.backbone = Backbone(self.stem.channels, tuple(widths))
         self.compress = nn.Linear(widths[-1] * _REGIONS**2, widths[-1])
         self.regressor = GaussianHead(widths[-1], problem.n_targets, hidden, rank)
 
@@ -125,7 +129,7 @@ class ResNet(Network):
 
     def embedding(self, images: Tensor) -> Tensor:
         """Return features of the image, shape (b, widths[-1])."""
-        regions = functional.adaptive_avg_pool2d(self.backbone(images), _REGIONS).flatten(1)
+        regions = functional.adaptive_avg_pool2d(self.backbone(self.stem(images)), _REGIONS).flatten(1)
         features: Tensor = functional.silu(self.compress(regions))
         return features.float()
 
@@ -135,31 +139,39 @@ class ResNet(Network):
         return self.regressor.draw(repeated, generator).reshape(len(embedding), n, -1)
 
     def load_pretrained(self, path: Path) -> None:
-        """Begin from weights for photographs, such as torchvision's resnet18 for ImageNet.
+        """Begin from a ResNet-18 of this kind, or from weights for photographs, such as torchvision's for ImageNet.
 
-        The first layer, which expects red, green and blue, is summed over them for the intensity; a second channel
-        begins at zero.
+        The first layer is summed over the channels that it expects, such as red, green and blue, for the intensity;
+        what else is known of pixels begins at zero. Of a network of this kind (weights.safetensors of its model),
+        layers after the backbone are taken where they are as large, but for the spread: that was of other
+        measurements.
 
         Raises
         ------
         InputError
             If the file cannot be read, or does not hold a ResNet-18.
         """
-        given = read_weights(path)
-        wanted = self.backbone.state_dict()
-        if (first := given.get("conv1.weight")) is not None and first.ndim == 4:
-            adapted = torch.zeros_like(wanted["conv1.weight"])
-            if first.shape[0] == len(adapted) and first.shape[2:] == adapted.shape[2:]:
-                adapted[:, 0] = first.sum(dim=1)
-                given["conv1.weight"] = adapted
-        missing = [name for name in wanted if name not in given or given[name].shape != wanted[name].shape]
+        given, wanted = read_weights(path), self.state_dict()
+        if "conv1.weight" in given:
+            given = {f"backbone.{name}": value for name, value in given.items()}
+        first, adapted = given.get(_FIRST), torch.zeros_like(wanted[_FIRST])
+        if first is not None and first.ndim == 4 and first[:, :1].shape == adapted[:, :1].shape:
+            adapted[:, 0] = first.sum(dim=1)
+            given[_FIRST] = adapted
+        fitting = {
+            name: given[name]
+            for name, value in wanted.items()
+            if name in given and given[name].shape == value.shape and not name.startswith("regressor.spread.")
+        }
+        missing = [name for name in wanted if name.startswith("backbone.") and name not in fitting]
         if missing:
             raise InputError(
                 f"{path} does not hold the weights of a ResNet-18",
-                f"{missing[0]} is missing or of another shape, as are {len(missing) - 1} others",
-                "give torchvision's resnet18 weights",
+                f"{missing[0].removeprefix('backbone.')} is missing or of another shape, as are {len(missing) - 1} "
+                "others",
+                "give torchvision's resnet18 weights, or those of a resnet that was trained with the same widths",
             )
-        self.backbone.load_state_dict({name: given[name] for name in wanted})
+        self.load_state_dict(fitting, strict=False)
 
 
 def build(problem: Problem, **parameters: Any) -> ResNet:

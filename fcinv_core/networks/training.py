@@ -15,7 +15,7 @@ from fcinv_core.crystal import check_readable
 from fcinv_core.errors import InputError
 from fcinv_core.files import check_replaceable, sha256
 from fcinv_core.networks.architectures import Problem, build, default_parameters
-from fcinv_core.networks.augmentation import Augmentation, MeasurementRanges, Spectrometer
+from fcinv_core.networks.augmentation import Augmentation, Spectrometer, ranges_of
 from fcinv_core.networks.batches import TEST, TRAINING, VALIDATION, Samples, Standardisation
 from fcinv_core.networks.checkpoint import checkpoint_path
 from fcinv_core.networks.evaluation import evaluate
@@ -61,6 +61,8 @@ class TrainSettings:
         Go on from the checkpoint of an interrupted training if there is one.
     pretrained
         File of weights to begin from, for architectures that take them.
+    widths
+        Channels of the convolutions at each resolution, from fine to coarse; None for those of the architecture.
     """
 
     architecture: str = "vae"
@@ -75,15 +77,31 @@ class TrainSettings:
     half_precision: bool = False
     resume: bool = False
     pretrained: Path | None = None
+    widths: tuple[int, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if self.widths is not None and not (self.widths and min(self.widths) > 0):
+            raise InputError(
+                f"widths {', '.join(map(str, self.widths)) or 'without any number'} make no network",
+                "at least 1 channel was expected at each resolution",
+                "give larger numbers, or none for those of the architecture",
+            )
 
     def to_dict(self) -> dict[str, Any]:
         """Return the choices that decide the result, plain content for JSON."""
         content = asdict(self)
         for name in ("threads", "resume"):
             del content[name]
+        content["widths"] = None if self.widths is None else list(self.widths)
         if self.pretrained is not None:
             content["pretrained"] = {"name": self.pretrained.name, "sha256": sha256(self.pretrained)}
         return content
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """Parameters of the architecture."""
+        parameters = default_parameters(self.architecture)
+        return parameters if self.widths is None else {**parameters, "widths": list(self.widths)}
 
 
 def train(
@@ -145,7 +163,7 @@ def _train(
     """Train, and let the first process write the model."""
     samples, standardisation = samples_of(training, settings, processes.number)
     problem = problem_of(samples, standardisation)
-    parameters = default_parameters(settings.architecture)
+    parameters = settings.parameters
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
         network = build(settings.architecture, problem, parameters)
@@ -217,7 +235,7 @@ def samples_of(
     values = training.force_constants()
     standardisation = Standardisation.of(values[training.split == TRAINING])
     elastic = _ELASTIC_WIDTHS * float(training.resolution.fwhm(np.zeros(1))[0])
-    ranges = MeasurementRanges() if settings.augment == "measured" else None
+    ranges = ranges_of(settings.augment)
     samples = Samples(
         training=training,
         energies=training.energies(),

@@ -81,13 +81,21 @@ def test_a_flow_is_compared_with_the_better_of_the_others() -> None:
     generator = np.random.default_rng(0)
     entrants = [
         SimpleNamespace(label=name, model=SimpleNamespace(architecture=kind))
-        for name, kind in (("f", "flow"), ("v", "vae"), ("r", "resnet"))
+        for name, kind in (("f", "flow"), ("v", "vae"), ("r", "resnet"), ("g", "resnet_flow"))
     ]
     scored = {
         name: tuple(scores_of(value, generator) for value in values)
-        for name, values in (("f", [0.5] * 24 + [0.3]), ("v", [0.4] * 25), ("r", [0.499] * 24 + [0.2]))
+        for name, values in (
+            ("f", [0.5] * 24 + [0.3]),
+            ("v", [0.4] * 25),
+            ("r", [0.499] * 24 + [0.2]),
+            ("g", [0.6] * 25),
+        )
     }
-    [by_cell] = compare(entrants, scored, np.array([3, 5])).values()  # type: ignore[arg-type]
+    found = compare(entrants, scored, np.array([3, 5]))  # type: ignore[arg-type]
+    assert list(found) == ["f", "g"]
+    assert all(one.holds for one in found["g"])
+    by_cell = found["f"]
     assert [one.other for one in by_cell] == ["r"] * 24 + ["v"]
     assert [one.holds for one in by_cell] == [True] * 24 + [False]
     assert by_cell[-1].worse == (3, 5)

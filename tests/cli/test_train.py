@@ -27,7 +27,14 @@ def training_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize(
-    "choices", [[], ["--architecture", "flow"], ["--augment", "none", "--scaling", "minmax"]], ids=" ".join
+    "choices",
+    [
+        [],
+        ["--architecture", "flow"],
+        ["--architecture", "resnet_flow", "--widths", "4", "8", "--augment", "mixed"],
+        ["--augment", "none", "--scaling", "minmax"],
+    ],
+    ids=" ".join,
 )
 def test_train_writes_a_model_and_says_how_good_it_is(
     training_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], choices: list[str]
@@ -38,6 +45,8 @@ def test_train_writes_a_model_and_says_how_good_it_is(
     assert main(["train", str(training_file), "--out", str(out), "--epochs", "1", "--threads", "1", *choices]) == 0
     model = load_model(out)
     assert model.card["architecture"] == (choices[1] if "--architecture" in choices else "vae")
+    if "--widths" in choices:
+        assert model.card["parameters"]["widths"] == [4, 8]
     assert model.scaling.n_channels == (1 if "minmax" in choices else 2)
     assert (model.card["augmentation"] is None) == ("none" in choices)
     printed = capsys.readouterr().out
@@ -51,6 +60,7 @@ def test_train_writes_a_model_and_says_how_good_it_is(
     [
         (["--architecture", "oracle"], "there is no architecture 'oracle'"),
         (["--epochs", "0"], "--epochs 0 makes no sense"),
+        (["--widths", "8", "0"], "widths 8, 0 make no network"),
     ],
 )
 def test_bad_choices_are_one_sentence_and_exit_code_2(

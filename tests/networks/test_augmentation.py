@@ -62,6 +62,36 @@ def test_without_noise_intensities_are_those_of_the_renderer(training: TrainingS
         assert exposure.mean() == pytest.approx(NOISE_FREE)
 
 
+def test_ideal_spectra_are_those_of_the_renderer_on_a_constant_background(training: TrainingSet) -> None:
+    energies, levels = training.energies(slice(0, 1))[0], []
+    clean = render(energies, training.grid, training.resolution).astype(float)
+    ideal = MeasurementRanges(ideal=1.0, noise_free=1.0)
+    for seed in range(40):
+        counts, exposure = spectrometer(training, ideal).measure(energies, np.random.default_rng(seed))
+        assert np.ptp(exposure) == 0
+        intensity = counts / exposure
+        level = float(intensity.min() - clean.min() / clean.max())
+        np.testing.assert_allclose(intensity - level, clean / clean.max(), atol=1e-6)
+        levels.append(level)
+    # Three in ten have none, the others up to 0.4 of the maximum.
+    assert 0.1 < np.mean(np.abs(levels) < 1e-6) < 0.5
+    assert 0.3 < max(levels) < 0.4
+
+
+def test_ideal_spectra_are_as_many_as_asked_for_and_their_counts_are_poisson(training: TrainingSet) -> None:
+    energies = training.energies(slice(0, 1))[0]
+    half = replace(NOISE_ONLY, ideal=0.5, amplitudes=AmplitudeRanges(equal=0.0))
+    clean = render(energies, training.grid, training.resolution).astype(float)
+    ratios = []
+    for seed in range(200):
+        counts, _ = spectrometer(training, half).measure(energies, np.random.default_rng(seed))
+        expected = 50 * clean / clean.max()
+        bright = expected > 2
+        ratios.append(((counts - expected)[bright] ** 2 / expected[bright]).mean())
+    like_poisson = np.abs(np.array(ratios) - 1) < 5 * np.sqrt(2 / bright.sum())
+    assert like_poisson.mean() == pytest.approx(0.5, abs=3 * np.sqrt(0.25 / 200))
+
+
 def test_background_is_flat_in_counts_whatever_ki_over_kf(training: TrainingSet) -> None:
     energies = training.energies(slice(0, 1))[0]
     flat = replace(NOISE_ONLY, background=(0.4, 1.0), noise_free=1.0)

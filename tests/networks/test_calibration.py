@@ -127,8 +127,14 @@ def test_the_gaussian_head_has_the_density_of_scipy_and_draws_from_it() -> None:
     with torch.no_grad():
         mean, sigma, factor = (x[0].double().numpy() for x in head(features))
         density = float(head.log_density(features, values))
+        alike = float(head.log_density_alike(features, values))
+        some = [x[0].numpy() for x in head.moments(features, [3, 1])]
         draws = head.draw(features.expand(40_000, 5), torch.Generator().manual_seed(1)).numpy()
     covariance = np.diag(sigma**2) + factor @ factor.T
     assert density == pytest.approx(multivariate_normal(mean, covariance).logpdf(values[0].numpy()), abs=1e-4)
+    one_variance = multivariate_normal(mean, (sigma**2).mean() * np.eye(4))
+    assert alike == pytest.approx(one_variance.logpdf(values[0].numpy()), abs=1e-4)
+    np.testing.assert_allclose(some[0], mean[[3, 1]], rtol=1e-5)
+    np.testing.assert_allclose(some[1], covariance[np.ix_([3, 1], [3, 1])], rtol=1e-4)
     np.testing.assert_allclose(draws.mean(axis=0), mean, atol=0.05)
     np.testing.assert_allclose(np.cov(draws.T), covariance, atol=0.05 * covariance.max())

@@ -65,7 +65,7 @@ def test_an_answer_costs_one_pass_of_the_encoder_and_its_draws_can_be_had_alone(
     network = build(architecture, problem, default_parameters(architecture)).eval()
     other = replace(model, network=network, features=None)
     passes = []
-    encoder = network.get_submodule("backbone" if architecture == "resnet" else "encoder")
+    encoder = network.get_submodule("backbone" if architecture.startswith("resnet") else "encoder")
     encoder.register_forward_hook(lambda *_: passes.append(1))
     counts, exposure = measurement(training)
     answer = other.answer(counts, exposure, 7, 3, path=training.qpath, grid=training.grid)

@@ -13,6 +13,8 @@ from fcinv_core.errors import InputError
 from fcinv_core.networks.architectures import Batch, Problem
 from fcinv_core.networks.layers import ImageShape
 from fcinv_core.networks.resnet import DEFAULTS, Conv3x3, ResNet, build
+from fcinv_core.networks.resnet_flow import DEFAULTS as FLOW_DEFAULTS
+from fcinv_core.networks.resnet_flow import build as build_flow
 
 PROBLEM = Problem(ImageShape(1, 64, 64), (0, 1), 3)
 
@@ -63,6 +65,26 @@ def test_every_weight_is_trained_in_one_stage_and_takes_part_in_its_loss() -> No
         trained += own
     assert {id(p) for p in trained} == {id(p) for p in network.parameters()}
     assert len(trained) == len(list(network.parameters()))
+
+
+def test_a_flow_begins_from_the_resnet_of_another_scaling(tmp_path: Path) -> None:
+    small, problem = {"widths": [4, 8], "hidden": 16}, Problem(ImageShape(2, 64, 64), (0, 1), 3)
+    torch.manual_seed(0)
+    resnet = build(PROBLEM, **DEFAULTS | small)
+    torch.nn.init.normal_(resnet.regressor.mean.weight)
+    save_file(resnet.state_dict(), tmp_path / "weights.safetensors")
+    flow = build_flow(problem, **FLOW_DEFAULTS | small)
+    spread = flow.regressor.spread.weight.clone()
+    flow.load_pretrained(tmp_path / "weights.safetensors")
+    first = flow.backbone.conv1.weight
+    assert torch.equal(first[:, :1], resnet.backbone.conv1.weight)
+    assert not first[:, 1:].any()
+    for name in ("backbone.layer2.1.conv2.weight", "compress.weight", "regressor.mean.weight"):
+        assert torch.equal(flow.get_parameter(name), resnet.get_parameter(name))
+    assert torch.equal(flow.regressor.spread.weight, spread)
+    wider = build_flow(problem, **FLOW_DEFAULTS | {"widths": [8, 8]})
+    with pytest.raises(InputError, match=r"conv1.weight is missing or of another shape.*with the same widths"):
+        wider.load_pretrained(tmp_path / "weights.safetensors")
 
 
 @pytest.mark.parametrize("suffix", [".safetensors", ".pth"])

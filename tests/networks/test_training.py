@@ -42,13 +42,24 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
 
 
 @pytest.mark.parametrize(
-    ("architecture", "epochs", "batch", "rate"),
-    [("vae", 40, 8, 3e-3), ("flow", 12, 8, 3e-3), pytest.param("resnet", 40, 16, 5e-4, marks=pytest.mark.slow)],
+    ("architecture", "epochs", "batch", "rate", "widths"),
+    [
+        ("vae", 40, 8, 3e-3, None),
+        ("flow", 12, 8, 3e-3, None),
+        pytest.param("resnet", 40, 16, 5e-4, None, marks=pytest.mark.slow),
+        ("resnet_flow", 20, 8, 3e-3, (8, 16)),
+    ],
 )
 def test_the_loss_falls_in_every_stage(
-    training: TrainingSet, tmp_path: Path, architecture: str, epochs: int, batch: int, rate: float
+    training: TrainingSet,
+    tmp_path: Path,
+    architecture: str,
+    epochs: int,
+    batch: int,
+    rate: float,
+    widths: tuple[int, ...] | None,
 ) -> None:
-    settings = TrainSettings(architecture, epochs, batch=batch, threads=1, rate=rate, augment="none")
+    settings = TrainSettings(architecture, epochs, batch=batch, threads=1, rate=rate, augment="none", widths=widths)
     train(training, tmp_path / "model", settings)
     rows = [line.split(",") for line in (tmp_path / "model" / "training_log.csv").read_text().splitlines()]
     assert rows[0][:4] == ["stage", "epoch", "loss", "validation"]

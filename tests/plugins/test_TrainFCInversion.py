@@ -46,11 +46,12 @@ def card(folder: Path) -> dict[str, Any]:
             {"Architecture": "flow", "Augmentation": "none", "Scaling": "minmax"},
             "--architecture flow --augment none --scaling minmax",
         ),
+        ({"Architecture": "resnet_flow", "Widths": [4, 8]}, "--architecture resnet_flow --widths 4 8"),
     ],
-    ids=["vae", "flow"],
+    ids=["vae", "flow", "resnet_flow"],
 )
 def test_the_model_is_that_of_the_command_line(
-    simpleapi: ModuleType, training: TrainingSet, tmp_path: Path, options: dict[str, str], words: str
+    simpleapi: ModuleType, training: TrainingSet, tmp_path: Path, options: dict[str, Any], words: str
 ) -> None:
     assert main(["train", str(training.path), "--out", str(tmp_path / "a"), *QUICK_WORDS, *words.split()]) == 0
     algorithm = prepared(training, tmp_path / "b", **options)
@@ -83,6 +84,7 @@ def test_choices_are_those_of_the_core(training: TrainingSet, tmp_path: Path) ->
     ("options", "name", "says"),
     [
         ({"TrainingSetFile": __file__}, "TrainingSetFile", "test_TrainFCInversion.py"),
+        ({"Widths": [8, 0]}, "Widths", "at least 1 channel"),
         ({"OutputFolder": ""}, "OutputFolder", "Name a folder for the model"),
         ({"OutputFolder": str(Path(__file__).parent)}, "OutputFolder", "it holds files but no card.json"),
     ],
