@@ -27,7 +27,7 @@ for crystal in "${crystals[@]}"; do
         .venv/bin/fcinv generate "$ensemble/POSCAR" --force-constants "$ensemble" --n 10000 --others reference \
             --points 101 --out "$work/$crystal.h5"
     fi
-    train vae_clean --architecture vae --augment none --scaling minmax --epochs 16
+    train vae_clean --architecture vae --augment none --scaling minmax --epochs 32
     train vae --architecture vae --epochs 16
     train flow --architecture flow --epochs 12 --pretrained "$work/${crystal}_vae/weights.safetensors"
     train resnet_clean --architecture resnet --augment none --scaling minmax --epochs 44
