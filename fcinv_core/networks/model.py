@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -194,7 +194,7 @@ class Model:
             out_of_range=out_of_range,
             distance=signs["misfit"],
             threshold=self.largest["misfit"],
-            flags=self._flags(out_of_range, signs, self.usual.spot(image.channels, taught)),
+            flags=self._flags(out_of_range, signs, lambda: self.usual.spot(image.channels, taught)),
         )
 
     @torch.no_grad()
@@ -221,7 +221,9 @@ class Model:
         outside = (mean < ends[0]) | (mean > ends[1])
         return tuple(int(k) for k in self.retained if outside[k])
 
-    def _flags(self, out_of_range: tuple[int, ...], signs: Mapping[str, float], spot: Spot) -> tuple[str, ...]:
+    def _flags(
+        self, out_of_range: tuple[int, ...], signs: Mapping[str, float], brightest: Callable[[], Spot]
+    ) -> tuple[str, ...]:
         flags = []
         if out_of_range:
             names = ", ".join(f"FC{k}" for k in out_of_range)
@@ -248,6 +250,7 @@ class Model:
             )
         value, largest = signs["spot"], self.largest["spot"]
         if value > largest:
+            spot = brightest()
             q = " ".join(f"{x:.2f}" for x in self.qpath.q[spot.row])
             flags.append(
                 f"A spot at q = ({q}), {self.grid.centres[spot.column]:.1f} meV, off the lines that the network "

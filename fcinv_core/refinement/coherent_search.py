@@ -8,18 +8,15 @@ from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import minimize_scalar
-from scipy.special import gammaln
 
 from fcinv_core.crystal import FloatArray
 from fcinv_core.errors import InputError
 from fcinv_core.prior import Prior
-from fcinv_core.refinement.amplitudes import LEAST
 from fcinv_core.refinement.coherent import CoherentModel
 from fcinv_core.refinement.evidence import Width, likeliest_width, narrowed
 from fcinv_core.refinement.measurement import Measurement
 from fcinv_core.refinement.nodes import single_nodes
-from fcinv_core.refinement.noise import Noise
+from fcinv_core.refinement.noise import Noise, likeliest_noise
 from fcinv_core.refinement.posterior import posterior_of
 from fcinv_core.refinement.refined import Fit, Refined
 from fcinv_core.refinement.scoring import GaussianPrior, Maximum, maximise
@@ -44,10 +41,6 @@ _LAST_WIDTH, _LAST_PER_LOOK = 0.00734, 2.0
 _APART = 0.03
 #: Starts that are followed.
 _FOLLOWED = 4
-#: Range of the variance of the intensity of one look, relative to that of its contrast, and how well it is found.
-_PER_LOOK, _PER_LOOK_WITHIN = (0.01, 10.0), 0.05
-#: Smallest relative variance of a cell, that of Poisson counts in all but name.
-_LEAST_EXCESS = 1e-9
 #: Share of the prior's floor with which the search begins.
 _FIRST_SHARE = 0.5
 #: Factor by which Laplace's approximation is too narrow, from virtual experiments: it takes noise and
@@ -116,30 +109,6 @@ def refine_coherent(
         draws=refined.values + _WIDENING * (refined.draws - refined.values),
         notes=(*refined.notes, widened, *width.notes),
     )
-
-
-def likeliest_noise(measurement: Measurement, expected: FloatArray, contrast: FloatArray | float) -> Noise:
-    """Return the noise of looks of some contrast under which counts (k,) that are expected are most probable."""
-    poisson = (measurement.variance == 0) & np.isfinite(measurement.looks)
-    if not poisson.any():
-        return Noise(measurement)
-    counts, mean = measurement.counts[poisson], np.maximum(expected[poisson], LEAST)
-    weight = measurement.weight[measurement.bin[poisson]]
-
-    def loss(per_look: float) -> float:
-        # Where looks agree, their number counts as large: the limit of Poisson counts.
-        number = 1 / np.maximum(Noise(measurement, per_look, contrast).excess[poisson], _LEAST_EXCESS)
-        terms = gammaln(counts + number) - gammaln(number) - counts * np.log(number / mean + 1)
-        return -float(weight @ (terms - number * np.log1p(mean / number)))
-
-    found = minimize_scalar(
-        lambda log: loss(np.exp(log)),
-        bounds=np.log(_PER_LOOK),
-        method="bounded",
-        options={"xatol": _PER_LOOK_WITHIN},
-    )
-    per_look = float(np.exp(found.x))
-    return Noise(measurement, per_look if loss(per_look) < loss(0.0) else 0.0, contrast)
 
 
 def _search(

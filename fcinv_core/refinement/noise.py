@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import brentq
+from scipy.optimize import brentq, minimize_scalar
+from scipy.special import gammaln
 
 from fcinv_core.crystal import FloatArray
 from fcinv_core.refinement.amplitudes import LEAST
@@ -13,6 +14,10 @@ from fcinv_core.refinement.measurement import Measurement
 
 #: Cells of a spectrum at a sharp wavevector scatter by counting alone; coarse rounds treat them as so many looks.
 _LOOKS_OF_SPECTRUM = 60.0
+#: Range of the variance of the intensity of one look, relative to that of its contrast, and how well it is found.
+_PER_LOOK, _PER_LOOK_WITHIN = (0.01, 10.0), 0.05
+#: Smallest relative variance of a cell, that of Poisson counts in all but name.
+_LEAST_EXCESS = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +79,30 @@ class Noise:
         while surplus(high) > 0 and high < 1e6:
             high *= 4
         return float(brentq(surplus, 0.0, high, rtol=1e-3)) if surplus(high) <= 0 else high
+
+
+def likeliest_noise(measurement: Measurement, expected: FloatArray, contrast: FloatArray | float) -> Noise:
+    """Return the noise of looks of some contrast under which counts (k,) that are expected are most probable."""
+    poisson = (measurement.variance == 0) & np.isfinite(measurement.looks)
+    if not poisson.any():
+        return Noise(measurement)
+    counts, mean = measurement.counts[poisson], np.maximum(expected[poisson], LEAST)
+    weight = measurement.weight[measurement.bin[poisson]]
+
+    def loss(per_look: float) -> float:
+        # Where looks agree, their number counts as large: the limit of Poisson counts.
+        number = 1 / np.maximum(Noise(measurement, per_look, contrast).excess[poisson], _LEAST_EXCESS)
+        terms = gammaln(counts + number) - gammaln(number) - counts * np.log(number / mean + 1)
+        return -float(weight @ (terms - number * np.log1p(mean / number)))
+
+    found = minimize_scalar(
+        lambda log: loss(np.exp(log)),
+        bounds=np.log(_PER_LOOK),
+        method="bounded",
+        options={"xatol": _PER_LOOK_WITHIN},
+    )
+    per_look = float(np.exp(found.x))
+    return Noise(measurement, per_look if loss(per_look) < loss(0.0) else 0.0, contrast)
 
 
 def chi2_of(noise: Noise, expected: FloatArray) -> tuple[float, float, float]:

@@ -27,7 +27,9 @@ from fcinv_core.spectrum import SpectralGrid, render
 from fcinv_core.training_set import TrainingSet
 from tests.ensembles import aluminium_ensemble
 
-NO_SPOT = Spot(0.0, 0, 0)
+
+def no_spot() -> Spot:
+    return Spot(0.0, 0, 0)
 
 
 @pytest.fixture(scope="module")
@@ -100,8 +102,8 @@ def test_force_constants_out_of_range_are_flagged(model: Model) -> None:
     mean[first] = model.prior.in_range(np.full(len(mean), 1.6))[first]
     assert model._out_of_range(mean) == (first,)
     none = dict.fromkeys(model.largest, 0.0)
-    assert model._flags((), none, NO_SPOT) == ()
-    assert f"FC{first}" in model._flags((first,), none, NO_SPOT)[0]
+    assert model._flags((), none, no_spot) == ()
+    assert f"FC{first}" in model._flags((first,), none, no_spot)[0]
 
 
 @pytest.mark.parametrize(
@@ -115,7 +117,7 @@ def test_force_constants_out_of_range_are_flagged(model: Model) -> None:
 )
 def test_a_sign_beyond_its_threshold_is_flagged_in_one_sentence(model: Model, sign: str, words: str) -> None:
     none = dict.fromkeys(model.largest, 0.0)
-    (flag,) = model._flags((), {**none, sign: model.largest[sign] + 0.1}, NO_SPOT)
+    (flag,) = model._flags((), {**none, sign: model.largest[sign] + 0.1}, no_spot)
     assert words in flag
 
 

@@ -12,8 +12,8 @@ from fcinv_core.crystal import FloatArray
 from fcinv_core.prior import Prior
 from fcinv_core.qpath import standard_path
 from fcinv_core.refinement.coherent import CoherentModel
-from fcinv_core.refinement.coherent_search import likeliest_noise
 from fcinv_core.refinement.measurement import Measurement, data_of_spectrum
+from fcinv_core.refinement.noise import likeliest_noise
 from fcinv_core.refinement.refine import RefineSettings, refine
 from fcinv_core.spectrum import Resolution, SpectralGrid
 from fcinv_core.structure_factor.scattering_lengths import natural_scattering_lengths
